@@ -1,15 +1,15 @@
-"""What a model does with its network's answers: the threshold between two classes or the factors of
-more, the ends of intervals around numbers, a quantile in place of the mean. All are learnt from
-rows that the answering networks have not seen.
+"""Rules that turn a network's outputs into predictions: the threshold between two classes or the
+factors of more, prediction intervals, a quantile instead of the mean. All are fitted on out-of-fold
+predictions.
 
-In: what a fit was asked for, and answers for such rows. Out: `AnswerRules`, which a model file
-keeps, and the same answers with what each rule gives them.
+In: the user's options, and out-of-fold predictions. Out: `AnswerRules`, which a model file stores,
+and the predictions with each rule applied.
 
 Intervals are split-conformal with normalised residuals (Lei et al. 2018, "Distribution-free
 predictive inference for regression", section 5.2), calibrated on out-of-fold predictions as in
 cross-conformal prediction (Vovk 2015): y − ŷ is divided by a size of error that depends on ŷ, and
-each end is the order statistic of these that leaves half of the misses beyond it. A quantile is
-the quantile of the same normalised residuals.
+each end is the order statistic that leaves half of the misses beyond it. A quantile is the quantile
+of the same normalised residuals.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _MOST_BINS = 20
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a fit is asked for besides a network: by which metric it is scored, the threshold of the
-    second of two classes (`auto` for the best by that metric, of more classes the best factors),
-    how often intervals hold the truth."""
+    """The user's options for scoring and decisions: the metric, the threshold of the second of two
+    classes (`auto`: the best for that metric, or for more classes the best factors), and the
+    coverage of prediction intervals."""
 
     metric: MetricName | None = field(default=None, metadata=LATER)
     threshold: Share | Literal["auto"] | None = field(default=None, metadata=LATER)
@@ -89,8 +89,8 @@ class Scoring:
 
 @dataclass(frozen=True)
 class IntervalRule:
-    """From a predicted number to the ends of its interval: `low` and `high` times the size of error
-    at that number, which is between `sizes` as the number is between `knots`."""
+    """Maps a prediction to its interval: the prediction plus `low` and `high` times the size of
+    error there, which is interpolated from `sizes` at `knots`."""
 
     level: Level
     knots: Annotated[tuple[float, ...], Length(1, 1000)]
@@ -113,9 +113,8 @@ class IntervalRule:
 
 @dataclass(frozen=True)
 class QuantileRule:
-    """From a predicted mean to a quantile: the mean and `times` the size of error there, which is
-    between `sizes` as the mean is between `knots`. `constant` is the quantile of all true numbers.
-    """
+    """Maps a predicted mean to a quantile: the mean plus `times` the size of error there, which is
+    interpolated from `sizes` at `knots`. `constant` is the quantile of all true values."""
 
     level: Level
     knots: Annotated[tuple[float, ...], Length(1, 1000)]
@@ -142,9 +141,8 @@ def _fit_each_other(knots: tuple[float, ...], sizes: tuple[float, ...]) -> bool:
 
 @dataclass(frozen=True)
 class AnswerRules:
-    """What a model does with the answers of its network. `factors` are what the probabilities of
-    three classes or more are multiplied by before the largest one is answered. `central` is which
-    of ordered classes is answered: their median, or the one that is nearest to their mean."""
+    """The rules of a model. `factors` multiply the probabilities of three classes or more before
+    the largest one is predicted."""
 
     threshold: Share | None = field(default=None, metadata=LATER)
     interval: IntervalRule | None = field(default=None, metadata=LATER)

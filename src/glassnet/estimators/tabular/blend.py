@@ -2,8 +2,8 @@
 
 In: the predictions of each model for the same rows, and the truth. Out: their weighted mean, and
 weights by greedy selection (Caruana and others 2004, "Ensemble selection from libraries of
-models"): models join one after the other, each time the one that gives the best mean; a model may
-join again.
+models"): models are added one after the other, each time the one that gives the best mean; a model
+may be added again.
 """
 
 from __future__ import annotations

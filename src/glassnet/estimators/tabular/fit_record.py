@@ -1,8 +1,8 @@
-"""The record of a fit: a run file for each phase of its last training, and the way back.
+"""Record a fit: a run file for each phase of its last training; and read its data back.
 
-In: where to record, and how the table was read. Out: a `Recording` for each phase, which says what
-`fit_resume` needs to finish the fit; and from such a run file the arrays that it was trained on,
-read and encoded anew from the table.
+In: the path to record to, and how the table was read. Out: a `Recording` for each phase, with what
+`fit_resume` needs to finish the fit; and from such a run file the training arrays, read and encoded
+again from the table.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def check_recordable(
     reads: Sequence[FileUse] = (),
     overwrite: bool = False,
 ) -> None:
-    """Fail before training where one file would be two things, or a file that is not a run file is
-    in the way, or another fit is being recorded there, or a run is there and not to `overwrite`."""
+    """Raise OutputError, before training, if two outputs would be the same file, another file is in
+    the way, another fit is being recorded there, or a run exists and `overwrite` is false."""
     check_apart([FileUse(model, "the model file"), *fit_writes(path, phases)], reads, RECORD)
     with fit_lock(path, phases):
         for place in (phase_path(path, phase) for phase in range(phases)):
@@ -162,8 +162,8 @@ def _check_replaceable(place: Path, overwrite: bool) -> None:
 
 
 def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) -> None:
-    """OutputError where the disk has no room for the beginning and the end of a run: data where
-    they are small, weights with Adam's memory before the first step and after the last, the
+    """Raise OutputError if the disk has no room for the beginning and the end of a run: data if
+    they are small, weights with Adam's state before the first step and after the last, the
     result."""
     split, target = examined.split(), examined.target
     schema = fitted_schema(examined, split)
@@ -177,9 +177,9 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
 def announce_fit(
     recording: Recording, examined: ExaminedTable, recipe: Recipe, scoring: Scoring | None = None
 ) -> Recording:
-    """The recording with all that the fit was asked for, and its run file with that alone: the
-    score comes first, and a fit that is ended there can be begun again from its file. What an
-    earlier fit recorded here goes. OutputError where it cannot be written."""
+    """Add the options of the fit to the recording, and write a run file with these only: the score
+    is computed first, and a fit that ends then can be restarted from its file. The recording of an
+    earlier fit is overwritten. OutputError if the file cannot be written."""
     source = {
         **(recording.source or {}),
         "target": examined.target.name,
@@ -202,8 +202,8 @@ def announce_fit(
 def describe_fit(
     recording: Recording, examined: ExaminedTable, prepared: PreparedTable, score: Score | None
 ) -> Recording:
-    """The recording, with all that leads from its table to the arrays of the training, and from
-    its weights to the model file. `score` is known where it was taken in folds."""
+    """Add to the recording what leads from its table to the training arrays, and from its weights
+    to the model file. `score` is known if it was cross-validated."""
     split, held_out = prepared.split, prepared.held_out
     seen = examined.seen_rows(split)
     apart = None if held_out is None else Rows(held_out.x, prepared.truth)
@@ -279,10 +279,10 @@ def _forget_later(recording: Recording) -> None:
 
 
 def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> dict[str, Any]:
-    """x, y and validation of a fit's run, from its table, or from where that has `moved` to; a
-    table that lies elsewhere than the run only if the user trusts the file.
+    """Return x, y and validation of a fit's run, read from its table or from the path `moved`; a
+    table outside the run's folder is read only with `trust`.
 
-    Empty where the run file holds its data, or is not of a fit.
+    Empty if the run file holds its data, or is not of a fit.
     """
     with RunFile.read(run) as file:
         values = settings_of(file)
@@ -302,9 +302,9 @@ def given_rows(rows: Rows) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class FitRows:
-    """Inputs and goals of the training and the validation rows, inputs and truth of those that are
-    scored, with their numbers in the table of the fit; of the last, their units, or their keys
-    where they are of a table of their own."""
+    """Inputs and targets of the training and the validation rows; inputs and true values of the
+    scored rows with their numbers in the table, and their units, or their keys if they are of a
+    test table."""
 
     parts: dict[str, Rows]
     units: Any = None
@@ -318,8 +318,8 @@ def recorded_rows(
     trust: bool = False,
     test: str | None = None,
 ) -> FitRows:
-    """All rows of a fit, from its table; TableError where they are not those of its run. `test` is
-    where its test table has moved to."""
+    """Return all rows of a fit, from its table; TableError if they are not those of its run. `test`
+    is the new path of its test table."""
     source: dict[str, Any] = values["source"]
     schema = schema_of(run, source)
     table = open_fit_table(run, source, schema.missing, moved, trust)
@@ -359,7 +359,7 @@ def _check_prints(
     parts: dict[str, Rows],
     labels: dict[str, str],
 ) -> None:
-    """TableError where rows are not those of the run, by their SHA-256."""
+    """Raise TableError if rows are not those of the run, by their SHA-256."""
     known: dict[str, str] = values.get("sha256") or {}
     if values["source"].get("held_out"):
         known = {**known, "held-out": values["source"]["held_out"]}
@@ -401,9 +401,9 @@ def open_fit_table(
     trust: bool = False,
     which: str = "table",
 ) -> Table:
-    """The table of a run, or what it has been moved to; or `which` other table it names. The run
-    file is somebody's word: its table is read where it lies beside the run, its query is kept
-    apart, unless the user trusts it."""
+    """Open the table of a run, or the path `moved`, or `which` other table it names. Since a run
+    file may come from anyone, its table is read only in its own folder, and its query runs in a
+    separate process, unless `trust` is true."""
     path, how_to = table_of(run, source, moved, which), _NAMED[which].format(run)
     if moved is None and not trust:
         check_beside(run, [path], f"name it if it is to be read: {how_to}")
@@ -436,7 +436,8 @@ def table_of(
 def without_cells(
     run: str | Path, source: dict[str, Any], moved: str | None, trust: bool, which: str = "table"
 ) -> Generator[None]:
-    """An error inside quotes no cell of a file that the run file names and the user did not."""
+    """Within the context, errors do not quote cells of a file that only the run file names, not the
+    user."""
     try:
         yield
     except TableError as error:

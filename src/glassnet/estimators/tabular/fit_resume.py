@@ -137,9 +137,9 @@ def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
 
 
 def model_path(recorded: Recorded, moved: str | None) -> str:
-    """Where the model goes by what the run file says: its own word, so it is followed beside the
-    run only, and never over a file that is not the model of this run. UntrustedError with all that
-    the run file asks for, a table as well."""
+    """Return the path of the model that the run file names. It is accepted only in the run's own
+    folder, and never over a file that is not this run's model. UntrustedError, with all files that
+    the run asks for, otherwise."""
     run, path = recorded.run, recorded.model
     reads: list[Any] = []
     if _needs_table(recorded):
@@ -197,9 +197,9 @@ def resume_fit(
     callbacks: Sequence[Any] = (),
     stage: Stage = lambda text: None,
 ) -> FittedTable:
-    """Do what is left of a fit. `epochs` is another limit for all phases together, and for the
-    folds of the score, which are trained again; the time that the fit was given is not kept,
-    `seconds` are new ones. Nobody else writes the run files as long as this takes."""
+    """Finish a fit. `epochs` is a new maximum for all phases together, and for the folds of the
+    score, which are then trained again; the time limit of the fit no longer applies, `seconds` is a
+    new one. The run files are locked meanwhile."""
     with fit_lock(recorded.run, len(recorded.recipe.learning_rates)) as lock:
         # another fit may have ended since it was read
         now = recorded_fit(recorded.run, recorded.trust)
@@ -360,8 +360,8 @@ def _needs_table(recorded: Recorded) -> bool:
 def _score(
     source: dict[str, Any], trained: Trained, rows: FitRows
 ) -> tuple[Score, tuple[Note, ...], Evaluation | None]:
-    """The one that was taken in folds before, or that on the rows held out, what there is to say
-    about it, and the answers that it is of."""
+    """Return the score (cross-validated before, or on the held-out rows), notes on it, and the
+    predictions that it was computed from."""
     model, target, asked = trained.model, trained.model.schema.target, scoring_of(source)
     if source["score"] is not None:
         found = from_plain(Score, parse(source["score"]), "run.source.score")

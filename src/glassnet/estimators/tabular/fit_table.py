@@ -1,8 +1,8 @@
-"""The main job: a table goes in; a trained network and its honest score come out.
+"""Fit a table: train a network and score it on rows that it was not trained on.
 
-In: a table and the name of its target. Out: a `TableModel`, and a score from rows that the scored
-network has not seen in any way. A large table holds out a fifth of its rows for that; a small one
-is scored in folds, each row by a network trained without it, and then trains on all its rows.
+In: a table and the name of its target. Out: a `TableModel`, and a score of rows that the scored
+network did not use in any way. For a large table, a fifth of the rows is held out; a small one is
+cross-validated, and then the network is trained on all rows.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ def fit(
     plans: tuple[RungPlan, ...] | None = None,
     later: int = 0,
 ) -> FittedTable:
-    """Train by the recipe, and score as asked for. With so many `seconds` for all of it, and for
-    answers to so many `later` rows, more networks are trained as long as there is time; with
-    `plans` those of an earlier fit. The record is of the training of the network in the model, a
-    run file for each of its phases; nobody else writes them as long as this takes, and no further
-    networks are trained."""
+    """Train by the recipe, and score with the given options. With `seconds` for everything,
+    including predictions of `later` rows, more networks are trained while there is time; with
+    `plans` those of an earlier fit are repeated. The record is of the training of the model's
+    network, a run file per phase, which are locked meanwhile; then no further networks are
+    trained."""
     asked = check_scoring(scoring or Scoring(), examined.target, examined.truth[examined.rows])
     for plan in plans or ():
         _check_plan(plan, examined)
@@ -174,9 +174,9 @@ def _about(examined: ExaminedTable, split: Split) -> dict[str, Any]:
 def fold_score(
     examined: ExaminedTable, settings: Settings, deadline: Deadline | None, stage: Stage
 ) -> tuple[Score | None, Evaluation | None, tuple[RungPlan, ...] | None]:
-    """The score of a small table, by a network a fold, its rows, and the plans of the rungs if
-    these are known by now. No score where the last network holds out rows for that, or where
-    networks of all folds learn together."""
+    """Return the cross-validated score of a small table, its rows, and the plans of the rungs if
+    known by now. No score if the last network holds out rows for it, or the networks of all folds
+    are trained together."""
     folds = [] if examined.groups else examined.folds()
     answers: list[Evaluation] = []
     rules, plans = AnswerRules(), settings.plans
@@ -250,8 +250,8 @@ def _work(
 def _trained(
     work: RungWork, deadline: Deadline | None, stage: Stage, record: Recording | None = None
 ) -> Trained:
-    """The network of a split, or as many as there is time for, with the answers for the rows that
-    it holds out, or of each fold. A training that is recorded is of one network."""
+    """Train the network of a split, or as many as there is time for, and predict its held-out rows,
+    or each fold. A recorded training is of one network."""
     settings = work.settings
     first = RungPlan(settings.recipe, settings.seed)
     if settings.plans is not None:

@@ -1,8 +1,8 @@
-"""Which epoch each fold is scored at: the one that is best in the rows of the other folds.
+"""Choose the epoch at which each fold is scored: the best one on the rows of the other folds.
 
-In: the validation losses of the folds, epoch by epoch. Out: for each fold an epoch, in whose choice
-its own rows had no part, and the weights of then. It is kept in run files, so that a fit that is
-killed and resumed chooses the same.
+In: the validation losses of the folds by epoch. Out: for each fold an epoch, chosen without its own
+rows, and the weights after it. The choice is stored in run files, so that a fit that is killed and
+resumed chooses the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChoiceNotes:
-    """What a run file keeps of the choice, besides weights."""
+    """The state of the choice in a run file, without weights."""
 
     seen: Total  # epochs
     losses: Annotated[tuple[AnyFloat, ...], Length(1, 1 << 10)]  # of the others, by fold
@@ -35,8 +35,8 @@ class ChoiceNotes:
 
 
 class FoldChoice(Resumable):
-    """A callback of all phases of one fit. `shares` are what the validation rows of each fold
-    weigh; `epochs` are those chosen, from 1, and `weights` the values of W after each of them."""
+    """A callback of all phases of one fit. `shares` are the weights of the folds' validation rows;
+    `epochs` are the chosen epochs, from 1, and `weights` the values of W after each."""
 
     def __init__(self, shares: Sequence[float]) -> None:
         self.shares = [float(share) for share in shares]
@@ -59,8 +59,8 @@ class FoldChoice(Resumable):
             self.weights = {**kept, self.seen: run.model.W.copy()}
 
     def complete(self, epochs: int) -> bool:
-        """Whether it has seen so many epochs and chosen for every fold; a run that an earlier
-        version began to record has no memory of its first epochs."""
+        """Return whether it has seen `epochs` epochs and chosen one for each fold; not for a run
+        that an earlier version began to record, which lacks the first epochs."""
         return self.seen == epochs and all(self.epochs)
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

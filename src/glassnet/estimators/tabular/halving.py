@@ -1,14 +1,14 @@
 """Successive halving of settings (Jamieson and Talwalkar 2016, "Non-stochastic best arm
 identification and hyperparameter optimization").
 
-In: the networks of a bracket that are trained, with their predictions out of fold. Out: which is
-trained next, and which of them may answer which rows. Eight settings are trained for a quarter of
-the epochs, the better half of them for half of the epochs, two for all, and the best one once more
-from another seed. The log-loss or squared error decides.
+In: the trained networks of a bracket, with their out-of-fold predictions. Out: the next network to
+train, and which networks may predict which rows. Eight settings are trained for a quarter of the
+epochs, the better half of them for half of the epochs, two for all, and the best one again with
+another seed. The log-loss or squared error decides.
 
-No row has a part in choosing the networks that answer it: for each fold the better half is chosen
-by the rows of the other folds, beside the choice by all rows, which the model goes by. Each of
-these choices is a view; what any view chooses is trained.
+No row influences the choice of the networks that predict it: for each fold, the better half is
+chosen on the rows of the other folds, in addition to the choice on all rows, which the model uses.
+Each of these choices is a view; what any view chooses is trained.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHARES = (4, 2, 1, 1)  # by level: a network has one part in so many of the epoc
 
 @dataclass(frozen=True)
 class Trial:
-    """The place of a network in a bracket: which settings it has, and at which level."""
+    """The position of a network in a bracket: the number of its settings, and its level."""
 
     bracket: Count
     level: Annotated[int, Within(0, len(SHARES) - 1)]
@@ -48,9 +48,9 @@ def bracket_work(epochs: int, most: int) -> tuple[int, int]:
 
 
 def usable(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> NDArray[np.bool_]:
-    """Which networks each view may use, [views, networks]: the first view is of all rows, the
-    others are of the rows outside of each fold, in the order of the folds. Networks without a trial
-    are for all views."""
+    """Return which networks each view may use, [views, networks]: the first view is of all rows,
+    the others are of the rows outside of each fold, in the order of the folds. All views may use
+    networks without a trial."""
     losses = _losses(answers)
     found = np.ones(losses.shape, np.bool_)
     for place, trial in enumerate(trials):
@@ -63,8 +63,8 @@ def usable(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> NDA
 
 
 def following(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> Trial | None:
-    """The next place in the bracket that was begun last; None where it is complete, or where there
-    is no bracket."""
+    """Return the next trial of the bracket that was begun last; None if it is complete, or there is
+    no bracket."""
     last = next((trial for trial in reversed(trials) if trial is not None), None)
     if last is None:
         return None
@@ -95,7 +95,7 @@ def _better(
     losses: NDArray[np.float64],
     level: Trial,
 ) -> set[int]:
-    """The better half of the candidates of a level, among those that a view may use."""
+    """Return the better half of the candidates of a level, among those that a view may use."""
     rivals = [
         (float(losses[place]), trial.candidate)
         for place, trial in enumerate(trials)
@@ -105,7 +105,7 @@ def _better(
 
 
 def _losses(answers: Sequence[Evaluation]) -> NDArray[np.float64]:
-    """The mean loss of each network in the rows of each view, [views, networks]."""
+    """Return the mean loss of each network on the rows of each view, [views, networks]."""
     rows, folds = np.stack([losses_of_rows(one) for one in answers], axis=1), answers[0].folds
     means = [rows.mean(axis=0)]
     if folds is not None:

@@ -1,7 +1,8 @@
-"""Permutation importance: how much worse a model answers when a column is shuffled.
+"""Permutation importance: how much worse a model predicts when a column is shuffled.
 
-In: a model, encoded rows with their truth, and what answers for them. Out: for each column by how
-much a metric gets worse, the mean over some shuffles, with a standard error over the rows.
+In: a model, encoded rows with their truth, and optionally a function that predicts them. Out: for
+each column, the mean increase of the loss (decrease of the metric) over some shuffles, with a
+standard error over the rows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _STREAM = 0x494D504F  # "IMPO": random numbers that nothing else draws
 
 @dataclass(frozen=True)
 class Importance:
-    """How much worse the figure is without a column, and its standard error."""
+    """The importance of a column: how much worse the metric gets, and its standard error."""
 
     column: str
     value: float
@@ -40,17 +41,17 @@ class Importance:
 
 
 def main_loss(classes: bool) -> str:
-    """The metric that importance is of where nothing else is asked for."""
+    """Return the default metric of importances."""
     return "log_loss" if classes else "rmse"
 
 
 def some_rows(rows: int, columns: int, repeats: int = REPEATS) -> NDArray[np.int64]:
-    """The places of so many rows that shuffling each column takes seconds."""
+    """Return the indices of as many rows as can be shuffled for all columns within seconds."""
     return np.sort(permutation(rows, 0, _STREAM)[: most_rows(columns, repeats)])
 
 
 def most_rows(columns: int, repeats: int = REPEATS) -> int:
-    """How many rows are taken of a large table."""
+    """Return the maximum number of rows for importances."""
     return min(max(_BUDGET // max(columns * repeats, 1), FEWEST_ROWS), MOST_ROWS)
 
 
@@ -62,8 +63,8 @@ def importances(
     repeats: int = REPEATS,
     answer: Answer | None = None,
 ) -> list[Importance]:
-    """The columns, the most important one first. `answers` have the truth of rows x; `answer` gives
-    numbers or probabilities for encoded rows, before rules, by default the model."""
+    """Return the columns, the most important one first. `answers` have the truth of rows x;
+    `answer` predicts encoded rows, before rules; by default the model does."""
     name = metric or main_loss(answers.given.ndim == 2)
     measured, answer = metric_named(name), answer or model.before_rules
     sign = measured.sign

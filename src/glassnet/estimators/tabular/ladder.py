@@ -1,9 +1,9 @@
-"""More time, a better model: a fit that is given time trains network after network, each a rung.
+"""Use a time limit: train network after network, each a rung, while there is time.
 
-In: the plan of the first rung, and the seconds that there are. Out: the rungs that were finished in
-time. The first one is the default recipe, in as many epochs as there is time for; the odd ones
-after it differ from it in their seed, the even ones in drawn settings as well. A rung begins only
-if the time it takes is there, and what scoring takes is kept back.
+In: the plan of the first rung, and the seconds available. Out: the rungs that were finished in
+time. The first one is the default recipe, with as many epochs as fit into the time; odd ones after
+it differ in their seed, even ones also in random settings. A rung begins only if there is time for
+it, and the time for scoring is reserved.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _VIEWS = 1.6  # times the work of a bracket in which one view chooses, and of th
 
 @dataclass
 class Deadline:
-    """When a fit has to be over; `kept_back` are the seconds that scoring takes."""
+    """The time limit of a fit; `kept_back` are the seconds reserved for scoring."""
 
     seconds: float
     later: int = 0  # rows that are answered afterwards, for a report
@@ -48,27 +48,25 @@ class Deadline:
     started: float = field(default_factory=lambda: time.monotonic())
 
     def left(self) -> float:
-        """The seconds that there are for training; below 0 where there are none."""
+        """Return the seconds left for training; negative if there are none."""
         end = self.started + self.seconds - self.kept_back - self.each * self.networks
         return end - time.monotonic()
 
     def keep_back(self, seconds: float) -> None:
-        """Leave at least so many seconds for scoring."""
+        """Reserve at least `seconds` for scoring."""
         self.kept_back = max(self.kept_back, seconds)
 
     def share(self, parts: int) -> Deadline:
-        """The deadline of one of so many trainings, of which the last is a little longer."""
+        """Return the deadline of one of `parts` trainings, of which the last is a little longer."""
         return Deadline(0.9 * max(self.left(), 0.0) / parts)
 
     def answers(self, seconds: float, scored: int) -> None:
-        """Plan for the answers to the rows that are scored, and to the later ones, at so many
-        seconds each."""
+        """Reserve time for the predictions of the scored rows, and of the later ones."""
         self.keep_back(2.0 * seconds * scored)
         self.each = seconds * self.later
 
     def timed(self, work: Callable[[], T], more: float) -> T:
-        """Work that scoring consists of, as often as it will be done again, and the seconds that it
-        took, times `more`, kept back from now on."""
+        """Run a part of scoring, and from then on reserve its time, multiplied by `more`."""
         start = time.monotonic()
         found = work()
         self.keep_back(more * (time.monotonic() - start))
@@ -76,9 +74,9 @@ class Deadline:
 
 
 def drawn(first: RungPlan, number: int) -> RungPlan:
-    """The plan of rung `number`, from 0, outside of brackets: a function of the first plan and this
-    number. The odd ones are of the second kind, and of every four the last two have drawn settings.
-    """
+    """Return the plan of rung `number` (from 0) outside of brackets, which depends only on the
+    first plan and this number. Odd ones are of the second kind; of every four, the last two have
+    random settings."""
     if not number:
         return first
     seed = first.seed + number * _SEEDS_APART
@@ -89,8 +87,8 @@ def drawn(first: RungPlan, number: int) -> RungPlan:
 
 
 def tried(first: RungPlan, trial: Trial) -> RungPlan:
-    """The plan of a rung in a bracket: settings that are drawn for the candidate, of both kinds by
-    turns, and its part of the epochs. At the last level it has another seed."""
+    """Return the plan of a rung in a bracket: random settings for the candidate, of both kinds in
+    turn, and its share of the epochs. At the last level it has another seed."""
     number = trial.bracket * CANDIDATES + trial.candidate
     settings = drawn(first, MOST_RUNGS + 4 * number + 2 + trial.candidate % 2)
     last = trial.level == len(SHARES) - 1
@@ -103,8 +101,8 @@ def tried(first: RungPlan, trial: Trial) -> RungPlan:
 
 
 def upcoming(first: RungPlan, rungs: Sequence[TrainedRung], brackets: bool) -> RungPlan:
-    """The plan of the next rung. A bracket begins after every two rungs outside of brackets, where
-    there is time for it; one that has begun goes on."""
+    """Return the plan of the next rung. A bracket begins after every two rungs outside of brackets,
+    if there is time for it; a bracket that has begun continues."""
     trials = [rung.plan.trial for rung in rungs]
     begun = max((trial.bracket for trial in trials if trial is not None), default=0)
     trial = following(trials, [rung.judged for rung in rungs]) if begun else None
@@ -117,7 +115,7 @@ def upcoming(first: RungPlan, rungs: Sequence[TrainedRung], brackets: bool) -> R
 
 
 def _other(recipe: Recipe, rng: random.Random) -> Recipe:
-    """Other settings, near those of the recipe."""
+    """Return random settings near those of the recipe."""
 
     def one(*choices: T) -> T:
         return choices[int(rng.random() * len(choices))]
@@ -140,8 +138,8 @@ def _other(recipe: Recipe, rng: random.Random) -> Recipe:
 
 
 def within(plan: RungPlan, pace: float, seconds: float) -> RungPlan:
-    """The plan with as many epochs as there is time for, at so many seconds an epoch; at least one.
-    The learning rate reaches its end with them."""
+    """Return the plan with as many epochs as fit into the time, at `pace` seconds per epoch; at
+    least one. The learning-rate schedule ends with them."""
     epochs = max(1, min(plan.recipe.epochs, int(_SPARE * seconds / max(pace, 1e-9))))
     if epochs == plan.recipe.epochs:
         return plan
@@ -150,8 +148,8 @@ def within(plan: RungPlan, pace: float, seconds: float) -> RungPlan:
 
 @dataclass(frozen=True)
 class Climb:
-    """The rungs that were finished in time, at least one, and why there are no more: "time",
-    "interrupted", "perfect", or "rungs" where there are as many as a model may have."""
+    """The rungs that were finished in time, at least one, and why training ended: "time",
+    "interrupted", "perfect", or "rungs" (the maximum number)."""
 
     rungs: list[TrainedRung]
     stopped: str
@@ -159,7 +157,7 @@ class Climb:
 
 @dataclass
 class _Paces:
-    """How many seconds plans take. An epoch is measured only where the time could be too short."""
+    """The seconds per epoch of plans; measured only if time could be too short."""
 
     measure: Callable[[RungPlan], float]
     first: float = 0.0  # seconds of an epoch of the first plan
@@ -167,8 +165,8 @@ class _Paces:
     around: float = 0.0  # the most seconds that a training took besides its steps
 
     def within(self, plan: RungPlan, deadline: Deadline) -> RungPlan | None:
-        """The plan with as many epochs as there is time for; None where there is not even time to
-        measure one."""
+        """Return the plan with as many epochs as fit into the time; None if there is not even time
+        to measure one."""
         left = deadline.left() - self.around
         if left > _PLENTY * self.first * plan.recipe.epochs:
             return plan
@@ -182,14 +180,14 @@ class _Paces:
     def trained(
         self, train: Callable[[RungPlan, float], TrainedRung], plan: RungPlan, deadline: Deadline
     ) -> TrainedRung:
-        """Train a plan in the time that is left."""
+        """Train a plan in the remaining time."""
         start = time.monotonic()
         rung = train(plan, deadline.left() - self.around)
         self.around = max(self.around, time.monotonic() - start - rung.course.seconds)
         return rung
 
     def of_bracket(self, first: TrainedRung, planned: int) -> float:
-        """About how many seconds a bracket takes, by the first rung."""
+        """Return the approximate seconds of a bracket, estimated from the first rung."""
         epochs, networks = bracket_work(planned, len(first.course.loss))
         return _VIEWS * (epochs * self.first + networks * self.around + CANDIDATES * _COMPILING)
 
@@ -203,9 +201,9 @@ def climb(
     stage: Callable[[str], None],
     brackets: bool = True,
 ) -> Climb:
-    """Train rungs as long as there is time. `pace` tells how many seconds an epoch of a plan takes;
-    `perfect` makes a model of the rungs, and says whether its score can be no better. `brackets`
-    says whether settings may be chosen by their scores."""
+    """Train rungs while there is time. `pace` returns the seconds per epoch of a plan; `perfect`
+    makes a model of the rungs, and returns whether its score cannot improve. `brackets` says
+    whether settings may be chosen by their scores."""
     paces = _Paces(pace, pace(first) if deadline.left() > 0 else 1e9)
     plan = within(first, paces.first, deadline.left())
     rungs = [paces.trained(train, plan, deadline)]
@@ -236,7 +234,7 @@ def _next(
     paces: _Paces,
     train: Callable[[RungPlan, float], TrainedRung],
 ) -> TrainedRung | None:
-    """A further rung, in fewer epochs where there is less time; None where there is too little."""
+    """Train another rung, in fewer epochs if there is less time; None if there is too little."""
     plan = paces.within(wanted, deadline)
     if plan is None or plan.recipe.epochs < min(FEWEST_EPOCHS, wanted.recipe.epochs):
         return None

@@ -1,6 +1,6 @@
-"""The training rows that are nearest to a row, as a model sees them.
+"""Find the training rows that are nearest to a row, in the inputs of the network.
 
-In: a model, a row of a table, and a table with training rows, since models keep none. Out:
+In: a model, a row of a table, and a table with training rows, since models store none. Out:
 `NearestRows`: their numbers, distances, true values and cells.
 """
 
@@ -33,14 +33,14 @@ class NearestRow:
 
 @dataclass(frozen=True)
 class NearestRows:
-    """The nearest training rows of a row, the nearest first."""
+    """The nearest training rows of a row, nearest first."""
 
     row: int
     target: str
     rows: tuple[NearestRow, ...]
 
     def lines(self) -> list[str]:
-        """The rows as text."""
+        """Return the rows as lines of text."""
         found = [f"nearest rows of training to row {self.row}, their distance and {self.target}:"]
         for one in self.rows:
             cells = ", ".join(f"{name} {text}" for name, text in one.cells.items())
@@ -54,7 +54,7 @@ class NearestRows:
         return "\n".join(self.lines())
 
     def as_json(self) -> list[dict[str, Any]]:
-        """The rows as JSON values."""
+        """Return the rows as JSON values."""
         return [
             {"row": one.row, "distance": one.distance, "target": one.target, "cells": one.cells}
             for one in self.rows
@@ -65,9 +65,9 @@ class NearestRows:
 def nearest_rows(
     model: TableModel, table: Table, row: int, training: Table, count: int = NEAREST
 ) -> NearestRows:
-    """The rows of the training table that have a target and are nearest to row number `row` of a
-    table, by the Euclidean distance of the inputs as the network gets them: scaled numbers, 0 and 1
-    for categories. Of equal distances the first row."""
+    """Return the labelled rows of the training table that are nearest to row number `row` of a
+    table, by the Euclidean distance of the encoded inputs: scaled numbers, and 0 and 1 for
+    categories. Of equal distances, the first row is taken."""
     table.require_row(row)
     schema = model.schema
     places = np.flatnonzero(~schema.target.read(schema.opened(training))[1])

@@ -1,8 +1,7 @@
-"""Predictions of the rows that were trained on, each by networks that have never seen it.
+"""Out-of-fold predictions: each training row is predicted by networks that were not trained on it.
 
-In: the pack of a fit, and for each fold the epoch that the other folds chose. Out: `OutOfFold`, of
-which the honest score is, and whatever else is to be learnt from honest predictions: thresholds,
-intervals, calibration.
+In: the ensemble of a fit, and for each fold the epoch that the other folds chose. Out: `OutOfFold`,
+from which the score, thresholds, intervals and calibration are computed.
 """
 
 from __future__ import annotations
@@ -28,25 +27,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Honest predictions of all rows that a fit in folds was trained on.
+    """Out-of-fold predictions of all rows of a fit in folds.
 
-    Each row is predicted by the networks that learnt without its fold. Nothing that was chosen by
-    looking at predictions (when to stop, the temperature) was chosen by rows of the same fold: a
-    fold is scored with the weights and the temperature that are best in the other folds. The model
-    that is kept is not these networks: it is all folds together, after the epoch that is best in
-    all rows. It averages the networks of all folds, so it is somewhat better than the predictions
-    here.
+    Each row is predicted by the networks that were trained without its fold. What is chosen by
+    looking at predictions (the epoch, the temperature) is chosen for each fold on the rows of the
+    other folds. The model that is kept consists of all folds' networks, after the epoch that is
+    best on all rows; since it averages them, it is somewhat better than these predictions.
 
-    rows : int64 [n], numbers of the rows in the table, ascending
-    folds : int64 [n], the fold of each
-    answers : truth, and predictions: probabilities float32 [n, classes] in the order of
-        `schema.target.classes`, or numbers float64 [n] in the target's own units; `units` where
-        rows are not independent
-    epochs : for each fold the epoch, from 1, of its weights
-    calibrations : for each fold the temperature that raw scores of classes were divided by, or the
-        factor that makes means of predicted medians where a logarithm is learnt; else 1
-    gains : by the name of a metric what all folds together are better by, as estimated; it is in
-        the score, not in the answers
+    rows: int64 [n], sorted row numbers in the table.
+
+    folds: int64 [n], the fold of each row.
+
+    answers: truth and predictions: probabilities float32 [n, classes] in the order of
+    `schema.target.classes`, or numbers float64 [n] in the unit of the target; `units` if rows are
+    not independent.
+
+    epochs: for each fold the epoch, from 1, of its weights.
+
+    calibrations: for each fold the temperature that raw class scores were divided by, or the factor
+    that turns medians into means for a logarithmic target; else 1.
+
+    gains: by metric, the estimated gain of all folds' networks together; it is in the score, not in
+    the answers.
     """
 
     rows: NDArray[np.int64]
@@ -58,7 +60,7 @@ class OutOfFold:
 
 
 class UnseenOutputs:
-    """What the members of each fold give for its rows, whatever numbers the pack has."""
+    """The outputs of each fold's networks for the rows of the fold."""
 
     def __init__(self, architecture: Architecture) -> None:
         self._pack = build(architecture)
@@ -69,7 +71,7 @@ class UnseenOutputs:
         self._members = architecture.members
 
     def of(self, weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-        """Raw outputs [n, outputs] for rows whose last number is their fold."""
+        """Return raw outputs [n, outputs] for rows whose last input is their fold."""
         self._pack.W[...] = weights
         fold_of = x[:, -1]
         found = np.empty((len(x), self._outputs), x.dtype)
@@ -81,8 +83,8 @@ class UnseenOutputs:
         return found
 
     def members(self, weights: NDArray[Any], x: NDArray[Any], fold: int) -> NDArray[Any]:
-        """Raw outputs [n, members, outputs] of each member of a fold, for rows whose last number
-        is any."""
+        """Return raw outputs [n, members, outputs] of each member of a fold; the last input of the
+        rows is ignored."""
         self._pack.W[...] = weights
         self._alone.take(fold)
         given = self._each(self._alone.rows(x, fold))
@@ -90,14 +92,14 @@ class UnseenOutputs:
 
 
 def best_temperature(losses: Sequence[float]) -> float:
-    """The one with the least log-loss, half of the way from 1: members that have seen all rows are
-    surer, and rightly so, than those of one fold."""
+    """Return the temperature with the least log-loss, moved half of the way to 1: members trained
+    on all rows are rightly more confident than those of one fold."""
     return math.sqrt(min(zip(losses, TEMPERATURES, strict=True))[1])
 
 
 def calibrate(model: TableModel, validation: Rows, unseen: UnseenOutputs | None) -> TableModel:
-    """The model, whose scores of classes are divided by the temperature with the least loss in the
-    validation rows, and whose answers in place of logarithms are means of such rows."""
+    """Return the calibrated model: class scores are divided by the temperature with the least
+    validation loss, and predictions of a logarithmic target become means."""
     target, network, x = model.schema.target, model.network, validation.x
     if not (target.log or (target.classes and model.architecture.members)):
         return model
@@ -109,13 +111,13 @@ def calibrate(model: TableModel, validation: Rows, unseen: UnseenOutputs | None)
 
 
 def _losses(outputs: NDArray[Any], validation: Rows) -> Iterator[NDArray[np.float64]]:
-    """For each temperature what the rows add to the log-loss."""
+    """Return the log-loss of the rows for each temperature."""
     for of_row in temperature_losses(outputs, validation.y):
         yield of_row if validation.weight is None else of_row * validation.weight
 
 
 def _with_calibration(model: TableModel, value: float) -> TableModel:
-    """The model with a temperature, or with a factor where a logarithm is learnt."""
+    """Return the model with a temperature, or with a factor for a logarithmic target."""
     target = model.schema.target
     if target.classes:
         return replace(model, architecture=replace(model.architecture, temperature=value))
@@ -130,8 +132,8 @@ def out_of_fold(
     validation: Rows,
     epochs: tuple[int, int],
 ) -> OutOfFold:
-    """The honest predictions of a calibrated model. `epochs` are how many there were, and the best
-    one in all rows, which counts where the choice has not seen all of them."""
+    """Return the out-of-fold predictions of a calibrated model. `epochs` are the number of epochs,
+    and the best one on all rows, which is used if the choice lacks some epochs."""
     target, folds = model.schema.target, range(model.architecture.folds)
     chosen, weights = [epochs[1] for _ in folds], {epochs[1]: model.network.W}
     value = model.architecture.temperature if target.classes else target.factor
@@ -158,8 +160,8 @@ def out_of_fold(
 def _calibrations(
     model: TableModel, unseen: UnseenOutputs, choice: FoldChoice, validation: Rows
 ) -> list[float]:
-    """For each fold the temperature, or the factor, that is best in the validation rows of the
-    others, at the epoch at which the fold is scored."""
+    """Return for each fold the temperature, or the factor, that is best on the validation rows of
+    the other folds, at the epoch at which the fold is scored."""
     target, fold_of = model.schema.target, validation.x[:, -1]
     folds = range(model.architecture.folds)
     if not (target.classes or target.log):

@@ -1,4 +1,4 @@
-"""How a model file keeps the further networks of a model that time was given to.
+"""Store the further networks of a model (from a fit with a time limit) in a model file.
 
 In: networks with their weights. Out: tensors and a text, and from these the networks.
 """
@@ -25,8 +25,8 @@ Share = Annotated[float, Within(0.0, 1.0, above=True)]
 
 @dataclass(frozen=True)
 class StoredPack:
-    """A further network: its architecture, its weight in the mean of all answers, and the factor
-    that makes means of medians where a logarithm is learnt."""
+    """A further network: its architecture, its weight in the mean of all predictions, and the
+    factor that turns medians into means for a logarithmic target."""
 
     network: Architecture
     weight: Share
@@ -35,7 +35,7 @@ class StoredPack:
 
 @dataclass(frozen=True)
 class StoredPacks:
-    """The weight of the network that a model has anyway, and the others."""
+    """The weight of the main network in the mean, and the other networks."""
 
     weight: Share
     others: Annotated[tuple[StoredPack, ...], Length(1, MOST_OTHERS)]
@@ -43,7 +43,7 @@ class StoredPacks:
 
 @dataclass(frozen=True)
 class TrainedPack:
-    """The same with its numbers."""
+    """A further network with its weights."""
 
     architecture: Architecture
     network: Sequential
@@ -56,12 +56,12 @@ class TrainedPack:
 
 
 def packs_text(weight: float, others: Sequence[TrainedPack]) -> str:
-    """The text of the model file."""
+    """Return the text for the model file."""
     return json.dumps({"weight": weight, "others": [other.to_plain() for other in others]})
 
 
 def packs_tensors(others: Sequence[TrainedPack]) -> dict[str, NDArray[Any]]:
-    """The tensors of the others, under names of their own."""
+    """Return the tensors of the other networks, with distinct names."""
     return {
         _prefix(number) + name: tensor
         for number, other in enumerate(others)
@@ -70,14 +70,14 @@ def packs_tensors(others: Sequence[TrainedPack]) -> dict[str, NDArray[Any]]:
 
 
 def main_tensors(named: dict[str, NDArray[Any]], text: str | None) -> dict[str, NDArray[Any]]:
-    """The tensors of the network that a model has anyway."""
+    """Return the tensors of the main network."""
     return named if text is None else {k: v for k, v in named.items() if not k.startswith("pack")}
 
 
 def read_packs(
     text: str, named: dict[str, NDArray[Any]], schema: Schema
 ) -> tuple[float, list[TrainedPack]]:
-    """The weight of the main network, and the others; ValueError where they do not fit."""
+    """Return the weight of the main network, and the others; ValueError if they do not match."""
     stored = from_plain(StoredPacks, parse(text), "packs")
     known = len(main_tensors(named, text))
     others: list[TrainedPack] = []
@@ -93,7 +93,7 @@ def read_packs(
 
 
 def check_fits(network: Architecture, schema: Schema) -> None:
-    """ValueError where a network is not of these columns."""
+    """Raise ValueError if a network does not match these columns."""
     if len(schema.inputs) != network.inputs or schema.target.outputs != network.outputs:
         raise ValueError("the network does not fit the columns")
     if network.per_group != (schema.per_group if network.folds > 1 else 0):

@@ -1,8 +1,9 @@
-"""Other people's models on the same rows: gradient boosting and random forests, by their defaults.
+"""Models of other libraries ("peers") on the same rows: gradient boosting and random forests, with
+default settings.
 
-In: the name of a peer, cells of the columns that a model uses, and rows to learn from. Out: what it
-answers for other rows. Numbers go in as they are, gaps as NaN; categories as codes that are learnt
-from the training rows, which a peer gets as such where it knows categories.
+In: the name of a peer, cells of the columns that a model uses, and training rows. Out: its
+predictions for other rows. Numbers are passed unchanged, missing ones as NaN; categories as codes,
+fitted on the training rows, and marked as categorical if the peer supports that.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _MOST_CATEGORIES = 255  # of a column, in scikit-learn's boosting
 
 @dataclass(frozen=True)
 class Features:
-    """Columns as one array: codes of categories ascend from 0, and NaN is a gap or a new value."""
+    """Columns as one array: category codes start at 0, and NaN is a missing cell or an unknown
+    value."""
 
     x: NDArray[np.float64]
     categories: tuple[int, ...]  # the places of columns that are categories
@@ -36,7 +38,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Peer:
-    """A kind of model: what it is called, the package that has it, and how one is made."""
+    """A model of another library: its title, its package, and its constructor."""
 
     title: str
     package: str
@@ -79,7 +81,7 @@ def _catboost(classes: bool, features: Features, seed: int, threads: int | None)
 
 
 def _with_texts(features: Features) -> NDArray[np.object_]:
-    """Codes as texts, as CatBoost takes categories."""
+    """Return codes as texts, as CatBoost takes categories."""
     found = features.x.astype(object)
     for place in features.categories:
         codes = features.x[:, place]
@@ -101,7 +103,8 @@ PEERS = {
 
 
 def peer_of(name: str) -> Peer:
-    """The peer of that name; GlassnetError where there is none, or its package is not installed."""
+    """Return the peer of that name; GlassnetError if there is none, or its package is not
+    installed."""
     peer = PEERS.get(name.strip().lower())
     if peer is None:
         raise GlassnetError(f"there is no peer {name!r}; choose {', '.join(PEERS)}")
@@ -124,7 +127,7 @@ def peer_answers(
     seed: int = 0,
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """What a peer that has learnt from cells, rows and their targets answers for other rows:
+    """Train a peer on cells, rows and their targets, and return its predictions for other rows:
     numbers float64 [n], or probabilities float64 [n, classes]."""
     cells, rows, goals = learnt
     levels = _levels(cells, rows)
@@ -142,7 +145,7 @@ def peer_answers(
 def _levels(
     cells: Mapping[str, Cells], rows: NDArray[np.int64]
 ) -> dict[str, dict[str, int] | None]:
-    """Of each column that is a category the codes of its values, else None."""
+    """Return the codes of the values of each categorical column, None for other columns."""
     found: dict[str, dict[str, int] | None] = {}
     for name, column in cells.items():
         if isinstance(column, Numbers):

@@ -39,7 +39,7 @@ _SEED_STEP = 1_000_003  # every phase shuffles in another order
 
 @dataclass
 class PhaseHistory:
-    """The history of a training run."""
+    """The history of all phases of a training."""
 
     loss: list[float] = field(default_factory=list[float])
     validation_loss: list[float] = field(default_factory=list[float])
@@ -72,10 +72,10 @@ def train_in_phases(
     record: Recording | None = None,
     go_on: bool = False,
 ) -> PhaseHistory:
-    """Train until no phase makes progress, the epochs are used up, or the time is over.
+    """Train until no phase improves, the epochs are used up, or the time is over.
 
-    A phase is a run of its own, so each has its own run file. Where none can be written, training
-    goes on without it. To `go_on` is to do only what those files lack, to the same end.
+    Each phase is a run with its own run file. If that cannot be written, training continues without
+    it. With `go_on`, only what those files lack is trained, with the same result.
     """
     course, best = PhaseHistory(), network.W.copy()
     for phase in range(len(recipe.learning_rates)):
@@ -101,7 +101,7 @@ def train_in_phases(
 
 
 def _is_used_up(course: PhaseHistory, epochs: int, left: float | None) -> bool:
-    """Whether there are no epochs or seconds left for another phase."""
+    """Return whether no epochs or no time are left for another phase."""
     if epochs > 0 and (left is None or left > 0):
         return False
     course.stopped = "epochs" if epochs <= 0 else "time"
@@ -115,8 +115,8 @@ def _train_recorded(
     course: PhaseHistory,
     again: Callable[..., History] | None,
 ) -> tuple[History, Recording | None]:
-    """Train with a record, or go on `again` with the one that there is; without one where its file
-    cannot even be begun. And where later phases are recorded."""
+    """Train and record, or resume a recorded phase (`again`); without a record if its file cannot
+    be created. Also return where later phases are recorded."""
     if record is None:
         return descend(), None
     if again is not None and has_phase(record, phase):
@@ -136,8 +136,8 @@ def _train_recorded(
 
 
 def _after_rename(record: Recording, history: History) -> Recording:
-    """The recording, whose later phases are beside the first one, wherever that is by now; but
-    nothing is written over there."""
+    """Return the recording for later phases: beside the first one if that was moved, where nothing
+    is overwritten."""
     place = history.recorded
     if place is None or Path(place) == Path(record.path):
         return record
@@ -161,7 +161,7 @@ def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
 
 
 class Clock(TimeLimit):
-    """A limit of time that knows whether it has ended the training in the middle of an epoch."""
+    """A time limit that tells whether it has ended the training within an epoch."""
 
     cut = False
 
@@ -182,8 +182,8 @@ def _check_course(course: PhaseHistory) -> PhaseHistory:
 
 
 def _add(course: PhaseHistory, history: Any, network: Sequential, best: NDArray[Any]) -> None:
-    """Append a phase; where it found a better epoch, `best` takes the network's weights. The
-    network has the best ones then."""
+    """Append a phase. If it has a better epoch, copy the network's weights to `best`; the network
+    ends with the best weights."""
     before = len(course.loss)
     course.loss += history.loss
     course.validation_loss += history.validation_loss

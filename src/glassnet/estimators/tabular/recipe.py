@@ -26,9 +26,9 @@ _MOST_EMBEDDED = 1000  # with more numbers each is an input, and a fold has one 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a fit needs to know besides the data. With `members` it trains a pack (see
-    `Architecture`), else one network. Numbers have piecewise linear embeddings, or, with a
-    `frequency`, periodic ones whose frequencies are about as large at first."""
+    """The settings of a fit. With `members` it trains an ensemble (see `Architecture`), else one
+    network. Numbers have piecewise linear embeddings or, with a `frequency`, periodic ones with
+    initial frequencies of about this size."""
 
     hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
     learning_rates: Annotated[tuple[Rate, ...], Length(1, 1000)]  # one a phase
@@ -48,13 +48,13 @@ class Recipe:
     activation: Literal["relu", "silu"] = field(default="relu", metadata=LATER)
 
     def with_epochs(self, epochs: int) -> Recipe:
-        """The same recipe with another limit."""
+        """Return the recipe with another maximum of epochs."""
         return replace(self, epochs=epochs)
 
     def optimizer(self, phase: int) -> Optimizer:
-        """The optimiser of a phase. Weights shrink, but not biases and scales. The matrix between
-        the hidden layers can be changed by Muon. Gradients are not clipped: their common norm
-        would tell each fold of the others."""
+        """Return the optimiser of a phase. Weight decay applies to weights, not to biases and
+        scales. The matrix between the hidden layers can use Muon. Gradients are not clipped: their
+        common norm would leak information between folds."""
         rate = self.learning_rates[phase]
         if not self.members:
             return Adam(lr=rate)
@@ -69,11 +69,11 @@ class Recipe:
 
 
 def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: int = 1) -> Recipe:
-    """A pack of networks of two hidden layers, AdamW with averaged weights, and as many epochs as
-    0.6 ms of one core allow a row.
+    """Return the default recipe: an ensemble of networks with two hidden layers, AdamW with
+    averaged weights, and as many epochs as 0.6 ms of one core per row allow.
 
-    A table with many columns gets fewer members, whose embeddings are smaller; one with thousands
-    gets one member in a fold, and no embeddings.
+    A table with many columns gets fewer members, with smaller embeddings; one with thousands gets
+    one member per fold, and no embeddings.
     """
     width, bins = (min(max(_WIDE // max(numbers, 1), 4), 8), 32 if numbers <= 16 else 16)
     embedded = inputs + numbers * (width - 1)
@@ -107,16 +107,16 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
 
 
 def periodic(recipe: Recipe) -> Recipe:
-    """A second kind of network, which errs differently: periodic embeddings of numbers, and SiLU.
-    Its functions are smooth, those of the default recipe have bends. Where numbers have no
-    embeddings, only the activation is another one."""
+    """Return a second kind of recipe, whose errors differ: periodic embeddings of numbers, and
+    SiLU. Its functions are smooth, while those of the default recipe have kinks. Without
+    embeddings, only the activation differs."""
     return replace(recipe, frequency=_FREQUENCY if recipe.width > 1 else 0.0, activation="silu")
 
 
 def _cost(
     embedded: int, products: int, hidden: tuple[int, int], outputs: int, members: int
 ) -> float:
-    """About how many microseconds of one core a row takes in one epoch."""
+    """Return the approximate microseconds of one core per row and epoch."""
     first, second = hidden
     each = embedded * first + first * second + second * outputs
     moved = embedded + 2 * (first + second)  # numbers that are read and written a few times

@@ -1,4 +1,4 @@
-"""The training of one network of a fit, and how long it takes.
+"""Train one network (rung) of a fit, and measure its time.
 
 In: the rows of a fit as arrays, and the plan of a rung. Out: a `TrainedRung`; seconds.
 """
@@ -48,7 +48,7 @@ _ANSWERS = 4096
 
 @dataclass(frozen=True)
 class Settings:
-    """What every training run of a fit shares."""
+    """The settings that all trainings of a fit share."""
 
     recipe: Recipe
     seed: int
@@ -60,7 +60,7 @@ class Settings:
 
 
 class Pace:
-    """A callback that ends a training after its second epoch, and knows how long that took."""
+    """A callback that ends a training after its second epoch, and measures that epoch."""
 
     reason = "early"
 
@@ -75,7 +75,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class RungWork:
-    """What all rungs of a fit share: the rows, and which of them are scored."""
+    """The data that all rungs of a fit share: the rows, and which of them are scored."""
 
     prepared: PreparedTable
     training: Rows
@@ -88,7 +88,7 @@ class RungWork:
 
     @classmethod
     def of(cls, examined: ExaminedTable, prepared: PreparedTable, settings: Settings) -> RungWork:
-        """The rows of a table that is encoded."""
+        """Return the work for an encoded table."""
         split, tested = prepared.split, examined.test is not None
         scored = split.train if settings.recipe.folds > 1 else split.held_out
         units = None if tested else examined.division.units_of(scored)
@@ -102,7 +102,7 @@ class RungWork:
     def train(
         self, plan: RungPlan, seconds: float | None, record: Recording | None = None
     ) -> TrainedRung:
-        """The network of a plan, trained for so many seconds at most."""
+        """Train the network of a plan, for at most `seconds`."""
         started = network_of(self.prepared.schema, plan.recipe, plan.seed, self.training.x)
         choice, settings = choice_of(plan.recipe, self.validation), self.settings
         course = train_in_phases(
@@ -130,8 +130,8 @@ class RungWork:
         return CrossEntropy() if self.prepared.schema.target.classes else HalfMSE()
 
     def pace(self, plan: RungPlan) -> float:
-        """About how many seconds an epoch of a plan takes, by its second one over some rows; the
-        first one compiles."""
+        """Return the approximate seconds per epoch of a plan, measured in its second epoch on some
+        rows; the first epoch compiles."""
         recipe, rows = plan.recipe, len(self.training)
         size = min(recipe.batch_size, rows)
         some = min(rows, _STEPS * size)
@@ -148,7 +148,7 @@ class RungWork:
         return clock.seconds * rows / some
 
     def linear_tasks(self) -> list[Task]:
-        """What linear models have to do beside the networks."""
+        """Return the tasks of the linear models to compare with."""
         schema, held_out = self.prepared.schema, self.prepared.held_out
         if self.settings.recipe.folds > 1:
             return fold_tasks(schema, self.training, self.settings.recipe.folds)
@@ -158,21 +158,20 @@ class RungWork:
         return [held_out_task(schema, self.training, self.validation, asked)]
 
     def finished(self, rungs: Sequence[TrainedRung]) -> Trained:
-        """The model of all rungs, and what it is scored by."""
+        """Return the model of all rungs, and the predictions for its score."""
         held_out = HeldOutRows(self.prepared.truth, self.units, self.numbers)
         apart = None if self.prepared.held_out is None else held_out
         return finished(rungs, self.settings.scoring, apart)
 
     @property
     def scored(self) -> int:
-        """How many rows are answered for the score, at least."""
+        """Return the number of predictions for the score, at least."""
         held_out = self.prepared.held_out
         folds = self.settings.recipe.folds > 1
         return len(self.training if folds or held_out is None else held_out.x)
 
     def answer_pace(self, plan: RungPlan) -> float:
-        """About how many seconds an answer takes, by some answers of a network that is not
-        trained."""
+        """Return the approximate seconds per prediction, measured with an untrained network."""
         started = network_of(self.prepared.schema, plan.recipe, plan.seed, self.training.x)
         x, seconds = self.training.x[:_ANSWERS], 0.0
         for rows in (x[:64], x):  # the first ones compile
@@ -186,7 +185,7 @@ class RungWork:
 
 
 def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
-    """The rows that are trained on, and those that decide when to stop."""
+    """Return the training and the validation rows."""
     split, goals = prepared.split, prepared.goals
     first, second = prepared.folds or (None, None)
     weights = prepared.weights or (None, None)
@@ -198,7 +197,7 @@ def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
 
 
 def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> TableModel:
-    """A model by a recipe, whose network is as it is before its first step over rows x."""
+    """Return a model by a recipe with the network's initial weights for rows x."""
     architecture = architecture_of(schema, recipe)
     network = build(architecture, seed, x, recipe.frequency or 1.0)
     return TableModel(schema, architecture, network, {})

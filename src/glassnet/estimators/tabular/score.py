@@ -1,7 +1,7 @@
-"""How good predictions are: every figure that such a target has, each with a standard error, one of
-them as the headline.
+"""Score predictions: all metrics of a target, each with a standard error; one of them is the
+headline.
 
-In: the truth and the predictions. Out: a `Score`, with that of a constant prediction beside it.
+In: the truth and the predictions. Out: a `Score`, which includes that of a constant prediction.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _MOST_CLASSES = 50  # of a confusion matrix
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its standard error, and that of the constant prediction and of a linear model
-    where these are known."""
+    """The value of a metric with its standard error, and the values of the constant prediction and
+    of a linear model, if known."""
 
     value: AnyFloat
     error: AnyFloat
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Gain:
-    """What is to be added to a figure, and how many times as large its standard error is then."""
+    """The correction of a metric, and the factor of its standard error."""
 
     value: float
     error: float
@@ -53,8 +53,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often intervals hold the truth, with a standard error, and how wide they are in the
-    mean."""
+    """The coverage of prediction intervals, with a standard error, and their mean width."""
 
     level: AnyFloat  # what was asked for
     value: AnyFloat
@@ -64,8 +63,8 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Score:
-    """A figure, its standard error, and the same figure of the constant predictor; further figures
-    by the names of their metrics."""
+    """A metric, its standard error, and the same metric of the constant predictor; further metrics
+    by name."""
 
     metric: MetricName
     value: AnyFloat
@@ -84,7 +83,7 @@ class Score:
 
     @property
     def perfect(self) -> bool:
-        """Whether no score could be better."""
+        """Return whether no score could be better."""
         return self.value == (1.0 if metric_named(self.metric).greater else 0.0)
 
 
@@ -95,8 +94,9 @@ def score(
     level: float | None = None,
     rules: AnswerRules = PLAIN_RULES,
 ) -> Score:
-    """All figures of these answers; the headline is accuracy where there are classes, else RMSE, or
-    that of the metric. `level` is what intervals promise, `rules` what decided."""
+    """Return all metrics of these predictions; the headline is accuracy for classes, RMSE for
+    numbers, or the given metric. `level` is the nominal coverage of intervals, `rules` the decision
+    rules."""
     main = metric or main_metric(bool(classes))
     known = figures(answers, metric)
     if main not in known:
@@ -116,12 +116,12 @@ def score(
 
 
 def with_decisions(found: Score, rules: AnswerRules) -> Score:
-    """The score with what decides between classes."""
+    """Return the score with its threshold or factors."""
     return replace(found, threshold=rules.threshold, factors=rules.factors or ())
 
 
 def figures(answers: Evaluation, also: str | None = None) -> dict[str, Figure]:
-    """Every figure that these answers have, and one that was asked for, beside that of the constant
+    """Return all metrics of these predictions, and a further one, with those of the constant
     predictor."""
     constant, found = answers.constant_answers(), dict[str, Figure]()
     for metric in applicable(answers, also):
@@ -132,7 +132,7 @@ def figures(answers: Evaluation, also: str | None = None) -> dict[str, Figure]:
 
 
 def confusion(answers: Evaluation) -> tuple[tuple[int, ...], ...]:
-    """Rows by true class and answered class; none for a great many classes."""
+    """Return counts by true and predicted class; empty for very many classes."""
     count = answers.given.shape[1]
     if count > _MOST_CLASSES:
         return ()
@@ -143,7 +143,7 @@ def confusion(answers: Evaluation) -> tuple[tuple[int, ...], ...]:
 
 
 def coverage(answers: Evaluation, level: float) -> Coverage | None:
-    """How often the intervals hold the truth."""
+    """Return the coverage of the intervals."""
     if answers.ends is None:
         return None
     low, high = answers.ends.T
@@ -157,8 +157,8 @@ def coverage(answers: Evaluation, level: float) -> Coverage | None:
 
 
 def costs(answers: Evaluation, metric: str = "") -> NDArray[np.float64]:
-    """What each row costs: −ln of the probability of the true class, or the squared error, or the
-    loss of a quantile where that is the metric."""
+    """Return the loss of each row: −ln of the probability of the true class, the squared error, or
+    the quantile loss if that is the metric."""
     if answers.given.ndim == 1:
         level = metric_named(metric).quantile if metric else None
         if level is not None:

@@ -1,8 +1,8 @@
-"""What a fit of several targets is asked for, and what each of them takes of it.
+"""The options of a fit of several targets, and their use for each target.
 
 In: a table, the names of its targets, and options as for one. Out: an `ExaminedTable` and a
-`Scoring` for each. An option goes to the targets that can have it: a scale to numbers, weights of
-classes to classes; one that suits none of them is refused.
+`Scoring` for each. An option applies to the targets that can have it: a scale to numbers, class
+weights to classes; an option that applies to none is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BY_CHANCE = SplitOptions()
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """The options of a fit that some targets can have and others not."""
+    """The options of a fit that may apply to some targets only."""
 
     kinds: Mapping[str, str] = field(default_factory=dict[str, str])
     scale: str | None = None  # of numbers: log or plain
@@ -48,8 +48,8 @@ class TargetOptions:
 
 
 def target_names(given: Sequence[str], table: Table) -> tuple[str, ...]:
-    """The columns that are to be predicted: those named, where `a,b` means two unless a column has
-    that name; TableError where the table lacks one, or they are too many."""
+    """Return the target columns that the user names, where `a,b` means two unless a column has that
+    name; TableError if the table lacks one, or there are too many."""
     found: list[str] = []
     for text in given:
         parts = [part.strip() for part in text.split(",")]
@@ -76,7 +76,7 @@ def examine_targets(
     test: Table | None = None,
     packed: Sequence[bool | None] | None = None,
 ) -> list[ExaminedTable]:
-    """The table as it is understood for each target; the others are no inputs. See `examine`."""
+    """Examine the table for each target; the other targets are not inputs. See `examine`."""
     plain = replace(asked.options, weights=replace(asked.options.weights, classes=None))
 
     def examined(place: int, kinds: Mapping[str, str], options: SplitOptions) -> ExaminedTable:
@@ -109,14 +109,14 @@ def examine_targets(
 
 
 def _shown(column: Column, targets: Sequence[str]) -> Column:
-    """A column that is another target is said to be one."""
+    """Mark a column that is another target."""
     if column.name not in targets:
         return column
     return Column(column.name, "target", column.missing, "predicted as well", None)
 
 
 def _kinds_for(target: str, targets: Sequence[str], kinds: Mapping[str, str]) -> dict[str, str]:
-    """The kinds of columns where the other targets are no inputs."""
+    """Return the column types in which the other targets are not inputs."""
     others = dict.fromkeys((name for name in targets if name != target), "drop")
     return {**kinds, **others}
 
@@ -147,8 +147,8 @@ def _check_taken(
 
 
 def check_scorings(asked: Scoring, examined: Sequence[ExaminedTable]) -> list[Scoring]:
-    """What each target is scored by, and answered besides; TableError where something that is asked
-    for suits none of them."""
+    """Return the scoring options of each target; TableError if an option applies to none of
+    them."""
     suited = [_suited(asked, one.target) for one in examined]
     for name in ("metric", "threshold", "interval"):
         wanted = getattr(asked, name)
@@ -161,7 +161,7 @@ def check_scorings(asked: Scoring, examined: Sequence[ExaminedTable]) -> list[Sc
 
 
 def _suited(asked: Scoring, target: TargetSchema) -> Scoring:
-    """What such a target can have of it."""
+    """Return the options that apply to such a target."""
     classes = target.classes
     return Scoring(
         asked.metric if asked.metric is not None and _is_of(asked.metric, target) else None,

@@ -1,12 +1,10 @@
-"""The metrics by which answers are scored: one record each.
+"""The metrics of predictions: one record each.
 
-In: an `Evaluation`. Out: a figure and its standard error. What `--metric` takes, what reports
-show, the table in docs/scores.md and the tests are derived from `METRICS`; beside them there is a
-`pinball:Q` for every quantile Q between 0 and 1, whose answers are quantiles. A measure gives its
-figure and, for each row, that row's influence on it (mean 0), from which the standard error
-follows by the delta method: sd(influence) / √n, with rows of one unit added first. Where rows have
-weights, whose mean is made 1, a figure is that of rows which stand there so many times, and an
-influence is the weight times that of such a row.
+In: an `Evaluation`. Out: the value of a metric and its standard error. The values of `--metric`,
+the reports, the table in docs/scores.md and the tests are derived from `METRICS`; in addition there
+is a `pinball:Q` for each quantile Q between 0 and 1, whose predictions are quantiles. A measure
+returns its value and, for each row, that row's influence on it (mean 0), from which the standard
+error follows by the delta method: sd(influence) / √n, with rows of one unit added first.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ QUANTILE = "pinball:"  # and the quantile
 
 
 class KnownMetric:
-    """What the name of a metric in a file has to be."""
+    """The type of a metric's name in a file."""
 
     def holds(self, value: str) -> bool:
         level = _quantile_of(value)
@@ -48,21 +46,22 @@ MetricName = Annotated[str, KnownMetric()]
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure; `influence` is of each row on it, in multiples of `unit`, a power of two."""
+    """The value of a metric; `influence` is each row's influence on it, in multiples of `unit`, a
+    power of two."""
 
     value: float
     influence: NDArray[np.float64]
     unit: float = 1.0
 
     def error(self, answers: Evaluation) -> float:
-        """Its standard error."""
+        """Return its standard error."""
         return answers.error_of(self.influence) * self.unit
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a figure is called, what it means, and how it is worked out; None where these rows have
-    no such figure."""
+    """A metric: its name, its meaning, and its computation, which returns None if it is undefined
+    for these rows."""
 
     name: str
     title: str
@@ -81,12 +80,13 @@ class Metric:
 
 
 def main_metric(classes: bool) -> str:
-    """What the score is where nothing else was asked for."""
+    """Return the default metric."""
     return "accuracy" if classes else "rmse"
 
 
 def metric_of(name: str, classes: bool, ordered: bool = False) -> Metric:
-    """The metric of that name for such a target; TableError with those that there are."""
+    """Return the metric of that name for such a target; TableError, with the available ones,
+    otherwise."""
     plain, close = name.strip().lower().replace("-", "_"), "".join(name.lower().split())
     plain, level = plain.replace(" ", "_"), _quantile_of(close)
     found = METRICS.get(_ALIASES.get(plain, plain)) if level is None else quantile_metric(level)
@@ -109,14 +109,14 @@ def metric_of(name: str, classes: bool, ordered: bool = False) -> Metric:
 
 
 def metric_named(name: str) -> Metric:
-    """The metric that has exactly this name; KeyError where there is none."""
+    """Return the metric with exactly this name; KeyError if there is none."""
     level = _quantile_of(name)
     return METRICS[name] if level is None else quantile_metric(level)
 
 
 @cache
 def quantile_metric(level: float) -> Metric:
-    """The quantile loss of an answer that is the quantile `level`, between 0 and 1."""
+    """Return the quantile loss of predictions of the quantile `level`, between 0 and 1."""
     return Metric(
         f"{QUANTILE}{level!r}", f"pinball at {level:g}", False, False,
         f"quantile loss at {level:g}: mean of {level:g} · what is missing to the true number and "
@@ -126,7 +126,7 @@ def quantile_metric(level: float) -> Metric:
 
 
 def _quantile_of(name: str) -> float | None:
-    """The quantile of `pinball:Q`, if it is one."""
+    """Return the quantile of `pinball:Q`, or None."""
     try:
         level = float(name.removeprefix(QUANTILE)) if name.startswith(QUANTILE) else math.nan
     except ValueError:
@@ -138,7 +138,7 @@ def _quantile_of(name: str) -> float | None:
 
 
 def _accuracy(answers: Evaluation) -> Measured:
-    """With the binomial standard error, unless rows are in units."""
+    """Return the accuracy, with the binomial standard error unless rows are in units."""
     right = answers.choice == answers.truth
     if answers.weight is not None:
         return _mean_of(right.astype(np.float64), np.arange(len(right)), answers)
@@ -165,7 +165,8 @@ def _balanced_accuracy(answers: Evaluation) -> Measured | None:
 
 
 def _f1(answers: Evaluation) -> Measured | None:
-    """Of the second of two classes; of more the mean over those that occur or are answered."""
+    """Return F1 of the second of two classes; for more classes, the mean over those that occur or
+    are predicted."""
     count, choice = answers.given.shape[1], answers.choice
     weight = 1.0 if answers.scaled is None else answers.scaled
     found: list[tuple[float, Floats]] = []
@@ -181,7 +182,7 @@ def _f1(answers: Evaluation) -> Measured | None:
 
 
 def _auc(answers: Evaluation) -> Measured | None:
-    """The area under the ROC curve, with DeLong's standard error."""
+    """Return the area under the ROC curve, with DeLong's standard error."""
     return _one_against_rest(answers, _area)
 
 
@@ -193,7 +194,8 @@ def _one_against_rest(
     answers: Evaluation,
     measure: Callable[[Floats, NDArray[np.bool_], Floats | None], tuple[float, Floats]],
 ) -> Measured | None:
-    """Of two classes for the second one; of more the mean over the classes that occur."""
+    """Return a measure of the second of two classes; for more classes, the mean over those that
+    occur."""
     given, truth, weight = answers.given, answers.truth, answers.scaled
     some = np.ones(len(truth), bool) if weight is None else weight > 0
     found: list[tuple[float, Floats]] = []
@@ -205,7 +207,7 @@ def _one_against_rest(
 
 
 def _area(scores: Floats, true: NDArray[np.bool_], weight: Floats | None) -> tuple[float, Floats]:
-    """How probable it is that a row of the class has a higher score than another row."""
+    """Return the probability that a row of the class has a higher score than another row."""
     if weight is not None:
         return _weighted_area(scores, true, weight)
     above, below = np.sort(scores[~true]), np.sort(scores[true])
@@ -236,7 +238,7 @@ def _weighted_area(scores: Floats, true: NDArray[np.bool_], weight: Floats) -> t
 def _precision(
     scores: Floats, true: NDArray[np.bool_], weight: Floats | None
 ) -> tuple[float, Floats]:
-    """The mean, over the rows of the class, of the precision at their score."""
+    """Return the mean, over the rows of the class, of the precision at their score."""
     counted = np.ones(len(scores)) if weight is None else weight
     places = np.unique(-scores, return_inverse=True)[1].reshape(-1)  # from the highest on
     hits, all_rows = np.bincount(places, counted * true), np.bincount(places, counted)
@@ -261,7 +263,7 @@ def _log_loss(answers: Evaluation) -> Measured | None:
 
 
 def _brier(answers: Evaluation) -> Measured | None:
-    """The squared distance between probabilities and truth; of two classes half of it."""
+    """Return the squared distance between probabilities and truth; for two classes, half of it."""
     known = _known(answers)
     if not len(known):
         return None
@@ -272,7 +274,7 @@ def _brier(answers: Evaluation) -> Measured | None:
 
 
 def _mean_of(costs: Floats, known: NDArray[np.int64], answers: Evaluation) -> Measured:
-    """The mean over the rows whose class is known."""
+    """Return the mean over the rows whose class is known."""
     parts = np.zeros(len(answers.truth))
     if answers.weight is None:
         value = math.fsum(costs) / len(known)
@@ -332,9 +334,9 @@ def _rmse(answers: Evaluation) -> Measured:
 
 
 def _root_mean_square(errors: Floats, answers: Evaluation) -> Measured:
-    """With the standard error by the delta method, sd(e²) / (2 · RMSE · √n). Errors are counted in
-    a unit, since e⁴ is beyond a number where e is 1e80 or 1e-80; it is a power of two, which rounds
-    nothing."""
+    """Return the root mean square, with the standard error by the delta method, sd(e²) / (2 · RMSE
+    · √n). Errors are scaled by a power of two, which is exact, since e⁴ overflows or underflows for
+    e of 1e80 or 1e-80."""
     unit = 2.0 ** (math.frexp(np.abs(errors).max())[1] - 1)
     squares = (errors / unit) ** 2
     mse, parts = _weighted_mean(squares, answers)
@@ -357,7 +359,8 @@ def _mae(answers: Evaluation) -> Measured:
 
 
 def _median_error(answers: Evaluation) -> Measured:
-    """The standard error is half the distance between the order statistics √n places apart."""
+    """Return the median error; its standard error is half the distance between the order statistics
+    √n positions apart."""
     if answers.weight is not None:
         return _weighted_median_error(answers, answers.weight)
     sizes = np.sort(np.abs(answers.given - answers.truth))
@@ -399,7 +402,7 @@ def _r2(answers: Evaluation) -> Measured:
 
 
 def _rmsle(answers: Evaluation) -> Measured | None:
-    """None where a true value is below 0; predictions below 0 count as 0."""
+    """Return RMSLE; None if a true value is negative. Negative predictions count as 0."""
     if (answers.truth < 0).any():
         return None
     given = np.log1p(np.maximum(answers.given, 0.0))
@@ -473,12 +476,12 @@ _ALIASES = {
 
 
 def positive_class(classes: tuple[str, ...]) -> str | None:
-    """The class that F1, AUC and average precision are of, where there are two."""
+    """Return the class that F1, AUC and average precision are about, for two classes."""
     return classes[1] if len(classes) == 2 else None
 
 
 def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
-    """A figure by the name of its metric, and its standard error; None where there is none."""
+    """Return a metric by name, with its standard error; None if it is undefined."""
     found = metric_named(name).measure(answers)
     if found is None or not math.isfinite(found.value):
         return None
@@ -487,7 +490,7 @@ def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
 
 
 def applicable(answers: Evaluation, also: str | None = None) -> list[Metric]:
-    """The metrics of such answers, and one that was asked for."""
+    """Return the metrics of such predictions, and a further one if it is given."""
     classes = answers.given.ndim == 2
     found = [
         metric for metric in METRICS.values()

@@ -1,6 +1,6 @@
-"""A trained model of a table: it predicts, scores and is saved as one file that needs nothing else.
+"""A trained model of a table, which predicts, scores and is saved as one self-contained file.
 
-In: a table with the columns it was trained with. Out: predictions in the target's own terms, and
+In: a table with the columns that it was trained with. Out: predictions in the target's unit, and
 their score.
 """
 
@@ -81,7 +81,7 @@ Version = Annotated[int, Within(1, 1 << 20)]
 
 
 class Stored(TypedDict):
-    """The texts of a model file."""
+    """The metadata of a model file."""
 
     network: str
     schema: str
@@ -91,7 +91,7 @@ class Stored(TypedDict):
 
 @dataclass(frozen=True)
 class RowCounts:
-    """How many rows were for what."""
+    """The number of rows in each part."""
 
     train: Count
     validation: Total
@@ -100,7 +100,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class StoredScore:
-    """The score of a fit."""
+    """The score of a fit, in a model file."""
 
     folds: Total
     metric: MetricName
@@ -112,7 +112,7 @@ class StoredScore:
 
 @dataclass(frozen=True)
 class RowDivision:
-    """How rows were divided, where that was not by chance alone."""
+    """The options of the split, if it was not only random."""
 
     group: Name | None = field(default=None, metadata=LATER)
     order: Name | None = field(default=None, metadata=LATER)
@@ -126,7 +126,7 @@ class RowDivision:
 
 @dataclass(frozen=True)
 class Rung:
-    """One training of a fit that was given time, and what its network weighs in the answers."""
+    """One training of a fit with a time limit, and the weight of its network in the mean."""
 
     recipe: Recipe
     seed: Total
@@ -139,7 +139,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Training:
-    """What a model file says of its training."""
+    """The training summary in a model file."""
 
     glassnet: str
     table: str
@@ -155,7 +155,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Evaluation for every row: class names or numbers, and for classes the probability of each."""
+    """Predictions for all rows: class names or numbers, and for classes the probability of each."""
 
     target: str
     values: NDArray[Any]
@@ -167,7 +167,7 @@ class Prediction:
 
     @property
     def strange(self) -> str:
-        """What there is to say about cells with a value that training had not."""
+        """Return a sentence on cells with values that were unknown in training; "" without any."""
         what = "a value that training had not, or too rarely"
         return cells_text(self.unknown, "held", "held", what)
 
@@ -176,7 +176,7 @@ class Prediction:
 
 
 def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> str:
-    """A sentence about so many cells by column; nothing about none."""
+    """Return a sentence on the numbers of cells by column; "" for none."""
     if not counts:
         return ""
     cells = sum(counts.values())
@@ -186,7 +186,7 @@ def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> s
 
 @dataclass(frozen=True)
 class Assessment:
-    """The score on a table, and how many of its rows were in training."""
+    """The score on a table, and the number of its rows that were in training."""
 
     score: Score
     prediction: Prediction
@@ -196,7 +196,7 @@ class Assessment:
     new: Score | None = None  # on rows that were not in training, where some were
 
     def remarks(self) -> tuple[Note, ...]:
-        """What is to be said about rows that were in training."""
+        """Return notes on rows that were in training."""
         if not self.seen:
             return ()
         rows = self.score.rows
@@ -210,8 +210,8 @@ class Assessment:
 
 @dataclass(frozen=True)
 class TableModel:
-    """A schema, a network, and a record of how it was trained. Where there are `others`, which have
-    the same schema, the answers are the mean of all by their weights."""
+    """A schema, a network, and a summary of its training. With `others`, which have the same
+    schema, predictions are the weighted mean of all."""
 
     schema: Schema
     architecture: Architecture
@@ -225,12 +225,12 @@ class TableModel:
 
     @property
     def parts(self) -> tuple[TableModel, ...]:
-        """The model with its own network alone, and the others."""
+        """Return the model with only its main network, and the others."""
         return (replace(self, others=()), *self.others)
 
     @computed_to_nearest
     def predict(self, table: Table) -> Prediction:
-        """Evaluation for every row of the table."""
+        """Predict all rows of the table."""
         return self.answers(self.schema.encode(self.schema.load(table)))
 
     @computed_to_nearest
@@ -242,9 +242,8 @@ class TableModel:
 
     @computed_to_nearest
     def assess(self, table: Table, weight: str | None = None) -> Assessment:
-        """The score on the rows that have a target, and that on those which training has not seen,
-        where it has seen some. Rows count by a column of weights, else alike; TableError where it
-        has no weights."""
+        """Return the score on the rows that have a target, and that on the rows that were not in
+        training, if some were."""
         design, truth, keys = self.schema.labelled(table)
         prediction = self.answers(design)
         strange = int((truth == UNKNOWN_CLASS).sum()) if prediction.classes else 0
@@ -263,7 +262,8 @@ class TableModel:
     def remarks(
         self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64] | None
     ) -> tuple[Note, ...]:
-        """What there is to say about a score on rows with these keys, which may be of training."""
+        """Return notes on a score of rows with these keys, some of which may have been in
+        training."""
         return () if keys is None else self._assess(answers, prediction, keys).remarks()
 
     def _assess(
@@ -284,7 +284,7 @@ class TableModel:
         return replace(found, seen=round(share * len(truth)), exact=exact, new=others)
 
     def _score(self, answers: Evaluation) -> Score:
-        """By the metric of the fit, where these rows have it."""
+        """Score by the metric of the fit, if these rows have it."""
         asked: str | None = self.training.get("score", {}).get("metric")
         interval, classes = self.rules.interval, self.schema.target.classes
         if asked is None or metric_named(asked).measure(answers) is None:
@@ -293,14 +293,14 @@ class TableModel:
         return score(answers, classes, asked, level, self.rules)
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
-        """The truth beside the predictions and beside those of a constant predictor."""
+        """Return true values, predictions, and those of a constant predictor."""
         probabilities = prediction.probabilities
         if probabilities is not None:
             return self.rules.applied(self.with_constant(truth, probabilities))
         return replace(self.with_constant(truth, prediction.values), ends=prediction.ends)
 
     def with_constant(self, truth: NDArray[Any], given: NDArray[Any]) -> Evaluation:
-        """The truth beside probabilities or numbers, and those of a constant predictor."""
+        """Return true values, probabilities or numbers, and those of a constant predictor."""
         target = self.schema.target
         constant = target.common if target.classes else target.mean
         if self.rules.quantile is not None:
@@ -308,14 +308,14 @@ class TableModel:
         return Evaluation(truth, given, np.full(len(truth), constant), ordered=target.ordered)
 
     def given(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities of classes, or numbers in the target's own unit, from raw outputs."""
+        """Return class probabilities, or numbers in the target's unit, from raw outputs."""
         if not self.schema.target.classes:
             return self.schema.target.restore(outputs[:, 0])
         return softmax(outputs, self.architecture.temperature)
 
     @computed_to_nearest
     def answers(self, design: Design) -> Prediction:
-        """Predictions for rows that are encoded already."""
+        """Return predictions for encoded rows."""
         target = self.schema.target
         found, filled = self.before_rules(design.x), (design.missing, design.unknown)
         if not target.classes:
@@ -327,19 +327,19 @@ class TableModel:
 
     @computed_to_nearest
     def outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """For encoded rows the number that is answered, or a probability for each class."""
+        """Return for encoded rows the predicted number, or the probability of each class."""
         return self.rules.answered(self.before_rules(x))
 
     def before_rules(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """The same, of numbers the mean even where a quantile is answered."""
+        """As `outputs`, but for numbers always the mean, even if the model predicts a quantile."""
         if not self.others:
             return self._outputs(x)
         parts = self.parts
         return mixed([part._outputs(x) for part in parts], [part.weight for part in parts])
 
     def _outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Of the network alone. A few hundred rows at a time: what lies between the layers of many
-        networks then stays in the cache."""
+        """Return the outputs of the main network. Rows are predicted a few hundred at a time, so
+        that the activations of many networks stay in the cache."""
         rows = with_fold_column(self.architecture, x)
         parts = [
             np.asarray(self.network(rows[start : start + AT_ONCE]))
@@ -348,7 +348,7 @@ class TableModel:
         return self.given(np.concatenate(parts))
 
     def recorded_score(self) -> Score:
-        """The score that its fit took, as far as the model file keeps it: without `others`."""
+        """Return the score of its fit as stored in the model file: without `others`."""
         target, kept, rows = self.schema.target, self.training["score"], self.training["rows"]
         number = target.mean if self.rules.quantile is None else self.rules.quantile.constant
         constant = target.classes[target.common] if target.classes else f"{number:.6g}"
@@ -362,12 +362,12 @@ class TableModel:
 
     @computed_to_nearest
     def save(self, path: str | Path, option: str = "") -> int:
-        """Write the model file, whole or not at all; the number of bytes. `option` is what names
-        another place, for the message of an OutputError."""
+        """Write the model file, completely or not at all; return its size in bytes. `option` is the
+        option that names another path, for the message of an OutputError."""
         return model_file.save(path, *self.contents(), option)
 
     def contents(self) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-        """The tensors and the texts of its file."""
+        """Return the tensors and the metadata of its file."""
         texts = {
             "format": FORMAT,
             "format_version": self._version(),
@@ -386,14 +386,15 @@ class TableModel:
         return {**tensors, **packs_tensors(packs)}, texts
 
     def _packs(self) -> list[TrainedPack]:
-        """The others as a file keeps them."""
+        """Return the other networks as a file stores them."""
         return [
             TrainedPack(one.architecture, one.network, one.weight, one.schema.target.factor)
             for one in self.others
         ]
 
     def _version(self) -> str:
-        """The first format that says all of it, so that earlier versions open what they can."""
+        """Return the oldest format that can store the model, so that earlier versions can open
+        it."""
         if self.schema.target.ordered:
             return FORMAT_VERSION
         smooth = any(part.architecture.activation == "silu" for part in self.parts)
@@ -408,14 +409,15 @@ class TableModel:
     @staticmethod
     @computed_to_nearest
     def load(path: str | Path) -> TableModel:
-        """Read a model file; anything wrong with it is a `ModelFileError`."""
+        """Read a model file; ModelFileError if anything is wrong with it."""
         return TableModel.from_contents(*model_file.load(path), str(path))
 
     @staticmethod
     def from_contents(
         named: dict[str, NDArray[Any]], texts: dict[str, str], label: str
     ) -> TableModel:
-        """The model of these tensors and texts; `label` names their file in a `ModelFileError`."""
+        """Return the model of these tensors and metadata; `label` names their file in a
+        ModelFileError."""
         check_format(texts, FORMAT_VERSIONS, label)
         try:
             return _assemble(named, texts)
@@ -450,7 +452,7 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
 
 
 def _with_pack(model: TableModel, pack: TrainedPack) -> TableModel:
-    """The same model with another network."""
+    """Return the same model with another network."""
     schema = replace(model.schema, target=replace(model.schema.target, factor=pack.factor))
     return replace(
         model, schema=schema, architecture=pack.architecture, network=pack.network, training={},
@@ -459,8 +461,8 @@ def _with_pack(model: TableModel, pack: TrainedPack) -> TableModel:
 
 
 def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Probabilities from raw scores, in float64 with the package's own exp: the same bits on every
-    machine, which NumPy's exp does not promise."""
+    """Return probabilities from raw scores, in float64 with the package's own exp, which has the
+    same bits on all machines, unlike NumPy's."""
     wide = scores.astype(np.float64) / temperature
     if wide.size <= FEW and np.isfinite(wide).all():
         return np.array([_chances(row) for row in wide.tolist()], np.float32)
@@ -473,7 +475,7 @@ def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float3
 
 
 def _chances(scores: list[float]) -> list[float]:
-    """The same of one row, operation by operation, by Python: arrays of few numbers take longer."""
+    """As `softmax` for one row, in plain Python, which is faster than arrays of a few numbers."""
     most, total = max(scores), 0.0
     powers = [exponential(row - most) for row in scores]
     for row in powers:
@@ -485,7 +487,7 @@ TEMPERATURES = tuple(2.0 ** (place / 8) for place in range(-8, 13))
 
 
 def temperature_losses(scores: NDArray[Any], truth: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    """For each of `TEMPERATURES` the log-loss of every row."""
+    """Return the log-loss of each row for each of `TEMPERATURES`."""
     rows, least = np.arange(len(truth)), np.finfo(np.float32).tiny
     for temperature in TEMPERATURES:
         chosen = softmax(scores, temperature)[rows, truth].astype(np.float64)

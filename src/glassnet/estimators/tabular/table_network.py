@@ -75,23 +75,23 @@ class Architecture:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Widths of the layers of one network."""
+        """The widths of the layers of one network."""
         return (self.embedded, *self.hidden, self.outputs)
 
     @property
     def embedded(self) -> int:
-        """How many numbers the first layer takes."""
+        """The number of inputs of the first layer, after embeddings."""
         others = self.inputs - self.per_group * (self.folds - 1)
         return others + self.numbers * (self.width - 1) if self.members else self.inputs
 
     @property
     def together(self) -> int:
-        """How many networks there are."""
+        """The number of networks."""
         return max(1, self.members * self.folds)
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network holds."""
+        """The number of parameters of the network."""
         pairs = list(itertools.pairwise(self.sizes))
         if not self.members:
             return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
@@ -111,7 +111,7 @@ class Architecture:
         return {name: value for name, value in plain.items() if name != "waves" or value}
 
     def check(self) -> None:
-        """`ValueError` unless the values make a network."""
+        """Raise ValueError unless the values describe a network."""
         if self.parameters > _MOST_PARAMETERS:
             raise ValueError(
                 f"it has {plural(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
@@ -139,7 +139,7 @@ class Architecture:
 
 
 def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
-    """What a recipe says of a network for a table."""
+    """Return the architecture that a recipe gives for a table."""
     sizes = len(schema.inputs), recipe.hidden, schema.target.outputs
     if not recipe.members:
         return Architecture(*sizes)
@@ -172,8 +172,8 @@ def build(
 
 
 def _pack(architecture: Architecture, embedding: Module | None) -> list[Module]:
-    """Many networks in one. Behind its inputs a row has the number of its fold, if there are
-    folds."""
+    """Return many networks in one. With folds, the last input of a row is the number of its
+    fold."""
     layers: list[Module] = []
     if embedding is not None:
         layers += [embedding, Repeat(architecture.members, architecture.folds)]
@@ -200,7 +200,7 @@ def _pack(architecture: Architecture, embedding: Module | None) -> list[Module]:
 def _embedding(
     architecture: Architecture, x: NDArray[Any] | None, frequency: float
 ) -> Module | None:
-    """What embeds the numbers of a pack."""
+    """Return the embedding of an ensemble's numbers."""
     plan = architecture
     if not plan.numbers:
         return None
@@ -215,12 +215,12 @@ def _embedding(
 
 
 def with_fold_column(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
-    """Rows as the network takes them: where it has folds, with −1 for rows that are of none."""
+    """Return rows as the network takes them: with folds, a last column of −1, which means none."""
     return x if architecture.folds == 1 else with_column(x, np.full(len(x), -1))
 
 
 def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
-    """Rows with one number more, if there is one."""
+    """Return rows with one more column, if there is one."""
     if column is None:
         return x
     wider = np.empty((len(x), x.shape[1] + 1), x.dtype)
@@ -229,7 +229,7 @@ def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def restore_network(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
-    """The network that a description and named tensors make, checked against each other."""
+    """Return the network of a description and named tensors; ValueError if they do not match."""
     if sum(tensor.size for tensor in tensors.values()) != architecture.parameters:
         raise ValueError("the tensors do not fit the layers")
     network = build(architecture)

@@ -41,7 +41,7 @@ class TargetModels:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What they predict."""
+        """The names of the targets."""
         return tuple(model.schema.target.name for model in self.models)
 
     def of(self, target: str | None, label: str) -> TableModel:
@@ -59,7 +59,7 @@ class TargetModels:
         return self.models[self.targets.index(target)]
 
     def only(self, target: str | None, label: str) -> TargetModels:
-        """With the model of this target alone, if one is named."""
+        """Return only the model of this target, if one is named; else all."""
         return self if target is None else TargetModels((self.of(target, label),))
 
     @computed_to_nearest
@@ -98,14 +98,14 @@ class TargetModels:
 
 
 def load_model(path: str | Path, target: str | None = None) -> TableModel:
-    """The model in a file, or of several the one of a target."""
+    """Load the model in a file, or of several models the one of a target."""
     return TargetModels.load(path).of(target, str(path))
 
 
 def _models(
     named: Mapping[str, NDArray[Any]], texts: Mapping[str, str], label: str
 ) -> tuple[TableModel, ...]:
-    """The models of a file with several; ValueError where its parts do not fit each other."""
+    """Return the models of a file with several; ValueError if its parts do not match."""
     names: Names = read_value(Names, parse(texts.get("targets", "")), "targets")
     tensors, about = _parts(named, len(names)), _parts(texts, len(names))
     if sum(map(len, tensors)) != len(named):
@@ -118,7 +118,7 @@ def _models(
 
 
 def _parts(named: Mapping[str, T], count: int) -> list[dict[str, T]]:
-    """What belongs to each of so many targets, under the names that their models know."""
+    """Return the tensors or texts of each target, under the names of a single model."""
     prefixes = [_prefix(place) for place in range(count)]
     return [
         {name.removeprefix(prefix): one for name, one in named.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""What an estimator of tables says while it trains, if it is asked to.
+"""Print the progress of an estimator of tables.
 
 In: the stages of a fit, as its callback. Out: lines on standard output.
 """
@@ -13,7 +13,7 @@ from glassnet.words import plural
 
 
 class VerboseReport:
-    """A callback of `train` that prints a line for every column and for every phase."""
+    """A callback of `train` that prints a line for each column and each phase."""
 
     def __init__(self, aloud: bool) -> None:
         self.aloud, self.what = aloud, ""
@@ -23,7 +23,7 @@ class VerboseReport:
             print(text)
 
     def columns(self, examined: ExaminedTable) -> None:
-        """What each column is taken for."""
+        """Print the type of each column."""
         width = max(len(column.name) for column in examined.columns)
         for column in examined.columns:
             kind = column.kind if column.used else f"{column.kind}, left out"
@@ -31,14 +31,14 @@ class VerboseReport:
             self.say(f"{column.name:<{width}}  {kind}: {column.summary}{gaps}")
 
     def stage(self, what: str) -> None:
-        """Another network begins."""
+        """Start the output of another network."""
         self.what = f"{what}: " if what else ""
 
     def epoch_end(self, run: Any) -> None:
-        """A line a phase is enough."""
+        """Do nothing: there is one line per phase."""
 
     def train_end(self, run: Any) -> None:
-        """A phase is over."""
+        """Print a line for the finished phase."""
         history = run.history
         self.say(
             f"{self.what}{plural(len(history.loss), 'epoch')}, loss {history.loss[-1]:.4g}, "
@@ -46,7 +46,7 @@ class VerboseReport:
         )
 
     def score(self, score: Score) -> None:
-        """The outcome."""
+        """Print the score."""
         self.say(
             f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {plural(score.rows, 'row')} "
             "that the scored network has not seen; always "
