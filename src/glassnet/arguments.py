@@ -64,9 +64,9 @@ def _construct(
 ) -> Made:
     args = tuple([plain(arg) for arg in args])
     kwargs = {name: plain(arg) for name, arg in kwargs.items()}
-    known = signature(kind)
-    if not kwargs.keys() <= known.keys():
-        raise _unknown_arguments(kind.__name__, kwargs, known)
+    annotations = signature(kind)
+    if not kwargs.keys() <= annotations.keys():
+        raise _unknown_arguments(kind.__name__, kwargs, annotations)
     try:
         made = make(*args, **kwargs)
     except GlassnetError:
@@ -74,25 +74,25 @@ def _construct(
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _constructor_error(kind, args, kwargs, error) from error
     # a dataclass may have converted an argument; then the stored value is checked
-    stored = known if dataclasses.is_dataclass(cast("object", kind)) else {}
+    stored = annotations if dataclasses.is_dataclass(cast("object", kind)) else {}
     for name, value in _bind_arguments(kind, args, kwargs).items():
         checked = getattr(made, name, value) if name in stored else value
-        if not matches(known[name], checked):
-            raise _misfit(kind.__name__, known, name, value)
+        if not matches(annotations[name], checked):
+            raise _misfit(kind.__name__, annotations, name, value)
     return made
 
 
 def with_foreign_names(f: Callable[P, R]) -> Callable[P, R]:
     """Wrap a function or a constructor so that keyword arguments of other libraries raise an error
     with the right name; a function (not a constructor) also gets NumPy scalars as Python's."""
-    known = dict.fromkeys(inspect.signature(f).parameters, Any)
-    is_constructor = known.pop("self", None) is not None
+    argument_names = dict.fromkeys(inspect.signature(f).parameters, Any)
+    is_constructor = argument_names.pop("self", None) is not None
 
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> R:
-        if not kwargs.keys() <= known.keys():
+        if not kwargs.keys() <= argument_names.keys():
             owner = type(args[0]).__name__ if is_constructor else f.__name__
-            raise _unknown_arguments(owner, kwargs, known)
+            raise _unknown_arguments(owner, kwargs, argument_names)
         if is_constructor:  # an estimator stores its arguments unchanged
             return cast("Any", f)(*args, **kwargs)
         numbers = {name: plain(arg) for name, arg in kwargs.items()}
@@ -214,14 +214,14 @@ def annotation_text(kind: Any) -> str:
 # -- errors --------------------------------------------------------------------------------------
 
 
-def _misfit(owner: str, known: Mapping[str, Any], name: str, value: Any) -> ArgumentError:
+def _misfit(owner: str, annotations: Mapping[str, Any], name: str, value: Any) -> ArgumentError:
     """Return the error about a value, naming the argument that it was probably meant for."""
     others = [
-        argument for argument, kind in known.items() if argument != name and _is_meant(kind, value)
+        other for other, kind in annotations.items() if other != name and _is_meant(kind, value)
     ]
     hint = f"\n  right: {owner}(…, {others[0]}={value_text(value)})" if len(others) == 1 else ""
     return ArgumentError(
-        f"{owner}({name}={value_text(value)}): {name} is {annotation_text(known[name])}{hint}"
+        f"{owner}({name}={value_text(value)}): {name} is {annotation_text(annotations[name])}{hint}"
     )
 
 
@@ -235,11 +235,11 @@ def _constructor_error(
 ) -> Exception:
     """Return the ArgumentError for a constructor that failed on the type or number of values;
     `error` itself where all types are right."""
-    known, expected = signature(kind), kind.__signature__
+    annotations, expected = signature(kind), kind.__signature__
     try:
         expected.bind(*args, **kwargs)
     except TypeError as misbound:
-        if "lr" in known and args and not matches(known["lr"], args[0]):
+        if "lr" in annotations and args and not matches(annotations["lr"], args[0]):
             reason = f"the parameters are not passed to it: {NOTHING['params']}"
         else:
             takes = [
@@ -249,22 +249,22 @@ def _constructor_error(
             reason = f"{misbound}; it takes {', '.join(takes) or 'no arguments'}"
         return ArgumentError(f"{kind.__name__}(…): {reason}")
     for name, value in _bind_arguments(kind, args, kwargs).items():
-        if not matches(known[name], value):
-            return _misfit(kind.__name__, known, name, value)
+        if not matches(annotations[name], value):
+            return _misfit(kind.__name__, annotations, name, value)
     return error
 
 
 def _unknown_arguments(
-    owner: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]
+    owner: str, kwargs: Mapping[str, Any], annotations: Mapping[str, Any]
 ) -> ArgumentError:
     """Return one error about all unknown keyword arguments, with the right name for each."""
-    unknown = [name for name in kwargs if name not in known]
+    unknown = [name for name in kwargs if name not in annotations]
     right: list[str] = []
     lines: list[str] = []
     for name in unknown:
-        free = known.keys() - (kwargs.keys() - {"optimizer"})
+        free = annotations.keys() - (kwargs.keys() - {"optimizer"})
         ours = [argument for argument in ARGUMENTS.get(name, ()) if argument in free]
-        close = closest_name(name, known)
+        close = closest_name(name, annotations)
         if ours:
             right += _to_our_name(name, ours, kwargs[name])
         elif name in NOTHING:
@@ -274,9 +274,9 @@ def _unknown_arguments(
     if right:
         lines.insert(0, f"\n  right: {owner}({', '.join(['…', *right])})")
     if len(lines) + len(right) == 0:
-        lines = [f"; it takes {', '.join(known) or 'no arguments'}"]
-    said = " and ".join(f"{name}={value_text(kwargs[name])}" for name in unknown)
-    return ArgumentError(f"{owner} has no argument {said}{''.join(lines)}")
+        lines = [f"; it takes {', '.join(annotations) or 'no arguments'}"]
+    passed = " and ".join(f"{name}={value_text(kwargs[name])}" for name in unknown)
+    return ArgumentError(f"{owner} has no argument {passed}{''.join(lines)}")
 
 
 def _to_our_name(name: str, ours: Sequence[str], value: Any) -> list[str]:

@@ -358,10 +358,10 @@ def link(code: bytes, exports: Sequence[str]) -> bytes:
         raise CompileError(f"the object file defines no function {missing[0]!r}")
     entries = b"".join(_name(name) + b"\0" + _leb(symbols[name]) for name in exports)
     export = (EXPORT, _leb(len(exports)) + entries)
-    kept = [(n, body) for n, body in sections if n != CUSTOM]
-    place = next(i for i, (n, _) in enumerate(kept) if n == CODE)
-    kept.insert(place, export)
-    return code[:8] + b"".join(bytes([n]) + _leb(len(body)) + body for n, body in kept)
+    kept_sections = [(n, body) for n, body in sections if n != CUSTOM]
+    place = next(i for i, (n, _) in enumerate(kept_sections) if n == CODE)
+    kept_sections.insert(place, export)
+    return code[:8] + b"".join(bytes([n]) + _leb(len(body)) + body for n, body in kept_sections)
 
 
 def _custom(body: bytes) -> dict[str, int]:

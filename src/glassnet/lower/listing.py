@@ -106,9 +106,9 @@ class Writer:
         return Item(self, value.text, value.dtype, lanes)
 
     def function_of(self, name: str, *args: Any) -> Item:
-        known = [arg for arg in args if isinstance(arg, Item)]
-        lanes = max(arg.lanes for arg in known)
-        return self.value(f"{name}({', '.join(map(str, args))})", known[-1].dtype, lanes)
+        items = [arg for arg in args if isinstance(arg, Item)]
+        lanes = max(arg.lanes for arg in items)
+        return self.value(f"{name}({', '.join(map(str, args))})", items[-1].dtype, lanes)
 
     def fma(self, a: Any, b: Any, c: Any) -> Item:
         return self.function_of("fma", a, b, c)
@@ -129,10 +129,10 @@ class Writer:
         return self.function_of("abs", a)
 
     def select(self, cond: Item, a: Any, b: Any) -> Item:
-        known = [arg for arg in (a, b) if isinstance(arg, Item)]
-        lanes = max(item.lanes for item in [cond, *known])
+        items = [arg for arg in (a, b) if isinstance(arg, Item)]
+        lanes = max(item.lanes for item in [cond, *items])
         text = f"{a} if {cond} else {b}"
-        return self.value(text, known[0].dtype if known else "int64", lanes, level=0)
+        return self.value(text, items[0].dtype if items else "int64", lanes, level=0)
 
     def bitcast(self, a: Item, dtype: str) -> Item:
         return self.value(f"bits({a})", dtype, a.lanes)

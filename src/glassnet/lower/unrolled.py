@@ -162,9 +162,9 @@ class _Step:
         source = self.nodes[node.inputs[0]]
         axes: tuple[int, ...] = node.attr("axes")
         numbers = np.arange(len(self.values[node.inputs[0]])).reshape(_shape(source))
-        kept = [axis for axis in range(numbers.ndim) if axis not in axes]
+        others = [axis for axis in range(numbers.ndim) if axis not in axes]
         length = int(np.prod([numbers.shape[axis] for axis in axes]))
-        rows = numbers.transpose([*kept, *axes]).reshape(int(np.prod(_shape(node))), length)
+        rows = numbers.transpose([*others, *axes]).reshape(int(np.prod(_shape(node))), length)
         return [self._total(node, [self.values[node.inputs[0]][i] for i in row]) for row in rows]
 
     def _total(self, node: Node, items: list[Any]) -> Any:

@@ -59,8 +59,8 @@ class ClassLoss(Loss):
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
         shape: Any = getattr(prediction, "shape", None) or np.shape(prediction)
         numbered = self.label_type(1, 2, "float32").dtype == "int32"
-        known = len(shape) == 2 and isinstance(shape[1], int)
-        if numbered and known and not isinstance(y, Value) and np.ndim(y) == 1:
+        has_known_width = len(shape) == 2 and isinstance(shape[1], int)
+        if numbered and has_known_width and not isinstance(y, Value) and np.ndim(y) == 1:
             self.labels(y, shape[1], "float32")  # refuses class numbers that are out of range
         return super().__call__(prediction, y, weight)
 
@@ -94,13 +94,13 @@ class ClassLoss(Loss):
         return Type("int32", (rows,))
 
     def weights(self, y: Any, dtype: str) -> Any:
-        known = super().weights(y, dtype)
+        mask_weights = super().weights(y, dtype)
         if self.class_weight is None:
-            return known
+            return mask_weights
         chosen = ops.take(
-            np.array(self.class_weight, dtype), y if known is None else ops.maximum(y, 0)
+            np.array(self.class_weight, dtype), y if mask_weights is None else ops.maximum(y, 0)
         )
-        return chosen if known is None else chosen * known
+        return chosen if mask_weights is None else chosen * mask_weights
 
 
 @dataclass(frozen=True)

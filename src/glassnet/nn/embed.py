@@ -67,10 +67,10 @@ class Embedding(Module):
         columns: list[Any] = []
         for i, (name, size) in enumerate(zip(self.parameter_specs(), self.sizes, strict=True)):
             column = x[:, i]
-            known = ops.logical_and(ops.greater_equal(column, 0.0), ops.less(column, float(size)))
-            place = ops.cast(ops.where(known, column, float(size if self.unknown else 0)), "int32")
+            valid = ops.logical_and(ops.greater_equal(column, 0.0), ops.less(column, float(size)))
+            place = ops.cast(ops.where(valid, column, float(size if self.unknown else 0)), "int32")
             row = ops.take(parameters[name], place)
-            seen = ops.reshape(known, (x.shape[0], 1))
+            seen = ops.reshape(valid, (x.shape[0], 1))
             # NaN for invalid category numbers that a network computes itself
             columns.append(row if self.unknown else ops.where(seen, row, math.nan))
         return columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)

@@ -350,8 +350,8 @@ def as_loss(loss: Any) -> Loss:
         return loss
     if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(cast(Callable[[Any, Any], Any], loss))
-    known = LOSSES.get(loss.lower().replace(" ", "_")) if isinstance(loss, str) else None
-    right = known or f"{getattr(loss, '__name__', 'HalfMSE')}()"
+    named_loss = LOSSES.get(loss.lower().replace(" ", "_")) if isinstance(loss, str) else None
+    right = named_loss or f"{getattr(loss, '__name__', 'HalfMSE')}()"
     raise ShapeError(f"loss={loss!r} is not a loss\n  right: loss=gn.losses.{right}")
 
 

@@ -63,9 +63,9 @@ class Pack:
         if not isinstance(layer, NumberEmbedding):
             return None
         made = layer.of_one_group().astype(self.dtype)
-        own, of = made.parameters(), layer.parameters()
+        parameters, of = made.parameters(), layer.parameters()
         group = member * layer.groups // self.members
-        for name, values in own.items():
+        for name, values in parameters.items():
             values[...] = layer.part_of(name, of[name], group)
         return made
 
@@ -79,11 +79,11 @@ class Pack:
         parts = [layer for layer in self.layers if not isinstance(layer, _BEFORE)]
         numbers = [_weight_and_bias(layer, member) for layer in parts]
         layers = [
-            layer if own is None else Linear(*own[0].shape)
-            for layer, own in zip(parts, numbers, strict=True)
+            layer if pair is None else Linear(*pair[0].shape)
+            for layer, pair in zip(parts, numbers, strict=True)
         ]
         made = Sequential(*layers, dtype=self.dtype)
-        made.W[...] = np.concatenate([own.ravel() for own in _flatten_pairs(numbers)])
+        made.W[...] = np.concatenate([array.ravel() for array in _flatten_pairs(numbers)])
         return made
 
 
@@ -100,13 +100,14 @@ def _weight_and_bias(layer: Any, member: int) -> tuple[np.ndarray, np.ndarray] |
     """Return weight and bias of one member's layer: ((x ∘ r) W) ∘ s = x (diag(r) W diag(s))."""
     if not isinstance(layer, BatchEnsemble | MemberLinear):
         return None
-    own = layer.parameters()
+    parameters = layer.parameters()
     if isinstance(layer, MemberLinear):
-        return own["weight"][member], own["bias"][member]
-    weight = own["weight"]
+        return parameters["weight"][member], parameters["bias"][member]
+    weight = parameters["weight"]
     if layer.groups > 1:
         weight = weight[member * layer.groups // layer.members]
-    return own["r"][member][:, None] * weight * own["s"][member], own["bias"][member]
+    r, s, bias = (parameters[name][member] for name in ("r", "s", "bias"))
+    return r[:, None] * weight * s, bias
 
 
 def _flatten_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> list[np.ndarray]:

@@ -117,8 +117,8 @@ def _entries(model: Module) -> Iterator[StateEntry]:
 def _below(module: Module, prefix: str) -> Iterator[StateEntry]:
     for name, slot in declared_slots(module).items():
         if slot.array is not None:  # it has none where a part declares the parameter, too
-            known = module.torch_names.get(name, name)
-            yield StateEntry(prefix + known, slot.array, name in module.torch_transposed)
+            torch_name = module.torch_names.get(name, name)
+            yield StateEntry(prefix + torch_name, slot.array, name in module.torch_transposed)
     for place, (name, part) in enumerate(module.children().items()):
         step = str(place) if isinstance(module, Container) else name
         yield from _below(part, f"{prefix}{step}." if step else prefix)

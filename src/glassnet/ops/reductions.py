@@ -59,8 +59,8 @@ def _vjp_sum(g: Any, ans: Any, x: Any, axes: Sequence[int], rows: bool = False) 
 
 def _spread(y: Any, x: Any, axes: Sequence[int]) -> Any:
     """Broadcast a reduced value to the shape of x, from which it was reduced."""
-    kept = reshape_op(y, shape=with_ones(x.shape, axes))
-    return broadcast_op(kept, shape=x.shape)
+    with_axes = reshape_op(y, shape=with_ones(x.shape, axes))
+    return broadcast_op(with_axes, shape=x.shape)
 
 
 sum_op = define(

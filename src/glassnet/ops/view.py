@@ -110,17 +110,17 @@ def reshape(x: Any, shape: Sequence[Size] | Size) -> Any:
 
 def _filled(old: Shape, wanted: Shape) -> Shape:
     """Return the shape with its −1 replaced by the size that keeps the number of elements."""
-    total, known = lay.count(old), lay.count([size for size in wanted if size != -1])
+    total, known_part = lay.count(old), lay.count([size for size in wanted if size != -1])
     dims = list(total.dims)
-    for dim in known.dims:
+    for dim in known_part.dims:
         if dim in dims:
             dims.remove(dim)
-    fits = known.factor and total.factor % known.factor == 0
-    factor = total.factor // known.factor if fits else 0
+    fits = known_part.factor and total.factor % known_part.factor == 0
+    factor = total.factor // known_part.factor if fits else 0
     if not fits or wanted.count(-1) > 1 or len(dims) > 1 or (dims and factor != 1):
         raise ShapeError(f"reshape: {show_shape(old)} as {show_shape(wanted)}; no size fits the -1")
-    left: Size = dims[0] if dims else factor
-    return tuple(left if size == -1 else size for size in wanted)
+    missing_size: Size = dims[0] if dims else factor
+    return tuple(missing_size if size == -1 else size for size in wanted)
 
 
 def expand(x: Any, axis: int) -> Any:

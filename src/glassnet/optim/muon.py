@@ -70,8 +70,8 @@ class Muon(AdamW):
         scale = math.sqrt(max(1.0, fan_out / fan_in))
         if self.match_rms:
             scale = 0.2 * math.sqrt(max(fan_in, fan_out))
-        kept = {name: memory[name] for name in memory if name != "average"}
-        return w - now.lr * scale * orthogonal(u, self.steps), {**kept, "m": flush_denormals(m)}
+        rest = {name: memory[name] for name in memory if name != "average"}
+        return w - now.lr * scale * orthogonal(u, self.steps), {**rest, "m": flush_denormals(m)}
 
     def turns(self, name: str, shape: tuple[Any, ...]) -> bool:
         """Whether a parameter is updated as a matrix."""

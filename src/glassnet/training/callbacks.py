@@ -52,7 +52,7 @@ def _as_callback(item: Any) -> Any:
         raise TrainingError(
             EXPECTED.format(f"{item.__name__} is a class; make one, {item.__name__}()")
         )
-    known = [name for name in METHODS if _has(item, name)]
+    methods = [name for name in METHODS if _has(item, name)]
     for name in _methods_of(item):
         meant = _intended_method(name)
         if name.startswith("on_") or meant:
@@ -60,7 +60,7 @@ def _as_callback(item: Any) -> Any:
             raise TrainingError(
                 EXPECTED.format(f"{type(item).__name__}.{name} would never be called{hint}")
             )
-    if known:
+    if methods:
         return item
     if callable(item):
         return FunctionCallback(item)

@@ -82,11 +82,11 @@ def find_lr(
     task = Task(model, measure, rows, None, thread_count(threads), seed)
     with InTraining(model):
         trainer = Trainer(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
-        kept = model.W.copy()
+        weights_before = model.W.copy()
         try:
             losses, smooth = _losses(trainer, _rates(low, high, steps))
         finally:
-            model.W[...] = kept
+            model.W[...] = weights_before
     return _suggest(_rates(low, high, steps)[: len(smooth)], losses, smooth)
 
 

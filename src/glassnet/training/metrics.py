@@ -56,10 +56,10 @@ def _rmse(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> f
 def _r2(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
     """Return R² = 1 − Σ (y − ŷ)² / Σ (y − mean)² of each output, averaged over outputs."""
     truth = y.astype(float)
-    left = np.average(np.square(truth - prediction), axis=0, weights=weight)
+    residual = np.average(np.square(truth - prediction), axis=0, weights=weight)
     mean = np.average(truth, axis=0, weights=weight)
     with np.errstate(divide="ignore", invalid="ignore"):
-        each = 1 - left / np.average(np.square(truth - mean), axis=0, weights=weight)
+        each = 1 - residual / np.average(np.square(truth - mean), axis=0, weights=weight)
     return float(each.mean())
 
 

@@ -144,10 +144,12 @@ def program(model: Module, key: Hashable, width: int, make: Make, any_width: boo
 
 
 def _make_program(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
-    known = structure(model)
-    if known is None:
+    structure_key = structure(model)
+    if structure_key is None:
         return make(model, width)
-    return shared((known, width, key), lambda: _for_all_widths(model, key, width, make, any_width))
+    return shared(
+        (structure_key, width, key), lambda: _for_all_widths(model, key, width, make, any_width)
+    )
 
 
 def _for_all_widths(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
