@@ -223,7 +223,7 @@ def test_a_table_that_cannot_be_learnt_from_is_refused(
     [
         ({"a": "float"}, "cannot be of kind 'float'"),
         ({"z": "drop"}, "no column 'z'"),
-        ({"y": "drop"}, "choose number or category"),
+        ({"y": "drop"}, "choose number, category or ordered"),
     ],
 )
 def test_kinds_are_checked(
