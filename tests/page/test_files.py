@@ -184,9 +184,9 @@ def test_files_that_cannot_be_opened_are_said(visit: Visit, tmp_path: Path) -> N
         ("cut.run", whole[: len(whole) // 2], "damaged"),
         ("loops.run", bytes(loops), "damaged"),
         ("sealed.run", whole.replace(weights, bytes([weights[0] ^ 1]) + weights[1:]), "SHA-256"),
-        ("other.run", (tmp_path / "other.run").read_bytes(), "no run file"),
+        ("other.run", (tmp_path / "other.run").read_bytes(), "not a run file"),
         ("wide.safetensors", (tmp_path / "wide.safetensors").read_bytes(), "takes 5 inputs"),
-        ("pack.safetensors", (tmp_path / "pack.safetensors").read_bytes(), "a pack of networks"),
+        ("pack.safetensors", (tmp_path / "pack.safetensors").read_bytes(), "an ensemble of networks"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(content)
         drop(visit, tmp_path / name)

@@ -194,9 +194,9 @@ def test_a_member_that_is_not_there(packed: Path, tmp_path: Path) -> None:
     ):
         play.write_page(path, None, (), page, rows=table, member=0)
     train(model(), tmp_path / "own.run", 1)
-    with pytest.raises(GlassnetError, match=r"own\.run is not a pack of networks; leave out"):
+    with pytest.raises(GlassnetError, match=r"own\.run is not an ensemble of networks; leave out"):
         opened_run(tmp_path / "own.run", 1)
-    with pytest.raises(TableError, match="a member is one of a pack of networks"):
+    with pytest.raises(TableError, match="a member is one of an ensemble of networks"):
         play.write_page("moons", None, (), page, member=1)
     assert not page.exists()
 

@@ -72,7 +72,7 @@ def opened_run(path: str | Path, member: int | None = None) -> Opened:
     own = PackMember.of(str(path), model, member)
     if own is not None:
         return _opened_pack(refuse, path, own, values, task)
-    refuse.unless(epochs[0] == 0, "goes on with another training (after=…)")
+    refuse.unless(epochs[0] == 0, "continues another training (after=…)")
     refuse.unless("estimator" not in values, f"was recorded by {values.get('estimator')}")
     refuse.unless(order.seed is not None, "has its rows in one order (shuffle=False)")
     refuse.unless(task.rows.weight is None, "has weights of rows")
@@ -133,7 +133,9 @@ def opened_model(
     refuse.unless(known.sum() > 1, f"finds no row with a target in {table.label}")
     x = model.schema.encode(model.schema.load(table), np.flatnonzero(known)).x
     y = truth[known] if target.classes else target.standardise(truth[known])
-    refuse.unless(np.isfinite(y).all(), "has learnt logarithms, which numbers below zero have not")
+    refuse.unless(
+        np.isfinite(y).all(), "predicts a logarithm, which numbers below zero do not have"
+    )
     names = tuple(model.schema.inputs)
     made = PageTable(Path(path).stem, x, y.astype(np.float32), names, target.name, target.classes)
     what = f"the network of {path} with {plural(len(x), 'row')} of {rows}"

@@ -35,12 +35,12 @@ class PackMember:
         pack = Pack.of(network)
         if pack is None:
             if number is not None:
-                raise GlassnetError(f"{label} is not a pack of networks; leave out the member")
+                raise GlassnetError(f"{label} is not an ensemble of networks; leave out the member")
             return None
         number = 1 if number is None else number
         if not 1 <= number <= pack.members:
             raise GlassnetError(
-                f"{label} is a pack of {plural(pack.members, 'network')}; member is 1 to "
+                f"{label} is an ensemble of {plural(pack.members, 'network')}; member is 1 to "
                 f"{pack.members}, not {number}"
             )
         return cls(number, pack, pack.embedding(number - 1), pack.network(number - 1))
@@ -93,8 +93,8 @@ class PackMember:
         inputs = ""
         if self.embedding is not None:
             width = plural(self.embedding.width, "function")
-            inputs = f"; each number enters as {width} of it, which were learnt and stay fixed here"
+            inputs = f"; each number is embedded by {width}, which were trained and stay fixed here"
         return (
-            f"{label} is a pack of {plural(self.pack.members, 'network')}{folds}, which predicts "
+            f"{label} is an ensemble of {plural(self.pack.members, 'network')}{folds}, which predicts "
             f"their mean; this is network {self.number}{unseen}{inputs}"
         )

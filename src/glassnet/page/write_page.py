@@ -126,7 +126,7 @@ def _begin(
     if rows is not None:
         raise TableError("rows are shown with a model file; name one, such as model.safetensors")
     if member is not None:
-        raise TableError("a member is one of a pack of networks; name its model or its run")
+        raise TableError("a member is one of an ensemble of networks; name its model or its run")
     if given is None:
         if target is not None:
             raise TableError(f"target={target!r} is a column of a table; name the table, too")

@@ -18,7 +18,7 @@ class Note:
     rule: str  # its name in docs/reading.md
     text: str  # what was found and what was done about it
     column: str = ""  # none: it is about the whole table
-    advice: Hint | str = ""  # how to overrule the decision
+    advice: Hint | str = ""  # how to override the decision
     doubt: bool = False  # a person should look at it, since another reading is as likely
 
     def render(self, words: Words) -> str:

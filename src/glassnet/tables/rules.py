@@ -35,14 +35,14 @@ TEXT = (
     Rule("trailing delimiters", "a delimiter at the end of every row, but not of the header",
          "left out", ""),
     Rule("short header", "rows that all have one field more than the header",
-         "the first column, a number or name of the row, has no name", ""),
+         "the first column, a row number or row name, has no name", ""),
     Rule("short rows", "a few rows with fewer fields than the header",
          "gaps at their ends, with a doubt", ""),
     Rule("long rows", "a few rows with more fields than the header; empty ones at the end do not "
-         "count", "all of their cells are gaps, with a doubt: nobody knows which is of which "
-         "column", ""),
+         "count", "all of their cells are gaps, with a doubt: their columns are "
+         "unknown", ""),
     Rule("quotes", "quotes inside of a field, quotes after backslashes, single quotes",
-         "signs of the text; what a field is quoted with", ""),
+         "part of the text; the quote character", ""),
     Rule("foot lines", "lines of one field below a table of three columns or more", "left out", ""),
     Rule("no header", "a first line with numbers such as 5.1 in the columns of numbers",
          "a row; the columns are called `column 1`, `column 2`, …", "{header first}"),
@@ -62,7 +62,7 @@ WORKBOOKS = (
 )  # fmt: skip
 
 GAPS = (
-    Rule("unused token", "a text given with {missing} that occurs nowhere", "said", ""),
+    Rule("unused token", "a text given with {missing} that occurs nowhere", "noted", ""),
     Rule("gap word", "NA, n/a, null, nan, -, ? and the like; among numbers and dates also none, "
          "unknown, missing", "a gap, in inputs and target; NA stays a value among two-letter codes",
          "{kind COLUMN=category:exact}"),
@@ -115,7 +115,7 @@ KINDS = (
     Rule("nested", "lists, maps", "left out; fields of a struct are columns of their own",
          "{sql} for a part"),
     Rule("number or class", "a target of whole numbers: up to 20 different ones are classes",
-         "said how else it could be read", "{kind COLUMN=number}, {kind COLUMN=category}"),
+         "noted, with the other reading", "{kind COLUMN=number}, {kind COLUMN=category}"),
     Rule("logarithm", "a target without numbers below zero, of which the largest are more than a "
          "hundred times the smallest and most are small",
          "its logarithm (of it plus 1 for counts with zeros) is learnt; predictions are means, and "
@@ -139,10 +139,10 @@ DIVISION = (
          "back, but whether a row that one knows was among them", "a doubt about the score; the "
          "others have a score of their own", ""),
     Rule("no better than a guess", "a network that is not better than always giving one answer",
-         "said, with the score", ""),
+         "noted with the score", ""),
     Rule("no better than a line", "a network that is not better than a linear model of the same "
          "inputs: ridge regression, or a logistic regression of each class against the others",
-         "said, with the score", ""),
+         "noted with the score", ""),
     Rule("near twins", "rows in small groups of nearly equal ones, far from all others",
          "a doubt about the score", "{group COLUMN}"),
 )  # fmt: skip
@@ -155,15 +155,15 @@ RULES = {rule.name: rule for _, rules in PARTS for rule in rules}
 
 _HEAD = """# How a table is read
 
-This page is made from `glassnet.tables.rules`. `glassnet look TABLE` shows what was decided about
-a table, without training; every note there has the name of a rule below. The rules are tried from
-the top to the bottom, each column by all of its cells. What was decided is kept in the model
-file: `predict` and `evaluate` read a table in the same way, and a column that is written
-otherwise there (decimal commas, another form of dates, other spellings, another encoding) in the
-way that fits it.
+This page is generated from `glassnet.tables.rules`. `glassnet look TABLE` shows the decisions about
+a table, without training; each note there has the name of a rule below. The rules are tried in this
+order, and use all cells of a column. The model file stores the decisions: `predict` and `evaluate`
+read a table in the same way, and a column that has another format there (decimal commas, another
+date format, other spellings, another encoding) in that format.
 
-Columns without any value, constants, texts that never repeat, and numbers that only name the rows
-(`id`, `index`) are left out; {kind COLUMN=KIND} brings them in.
+A "gap" is a missing value; "doubt" marks a note that you should check. Columns without any value,
+constants, texts that never repeat, and row numbers (`id`, `index`) are left out; {kind COLUMN=KIND}
+includes them.
 """
 
 
@@ -175,7 +175,7 @@ def reading_page(words: Words) -> str:
     parts = [_HEAD]
     for title, rules in PARTS:
         parts.append(f"## {title}\n")
-        parts.append("| note | found | read as | to overrule |\n|---|---|---|---|")
+        parts.append("| note | found | read as | to override |\n|---|---|---|---|")
         lines = [
             f"| {rule.name} | {rule.found} | {rule.made} | {rule.otherwise} |" for rule in rules
         ]

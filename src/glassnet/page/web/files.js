@@ -24,7 +24,7 @@ const DIGITS = 64; // of a SHA-256
 
 /** @param {Uint8Array|string} content */
 async function sha256(content) {
-  if (!globalThis.crypto?.subtle) throw new Error("this browser seals no files here; open the page from the disk or by https");
+  if (!globalThis.crypto?.subtle) throw new Error("this browser cannot compute SHA-256 here; open the page from disk or by https");
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   return hexadecimal(await crypto.subtle.digest("SHA-256", /** @type {any} */ (bytes)));
 }
@@ -131,13 +131,13 @@ function described(first, entries) {
     const others = Object.keys(settings ?? {}).filter((name) => name !== "lr" && settings[name] !== spec[name]);
     if (step > 0 && (weights || others.length)) {
       const what = weights ? "weights were set by hand" : `the ${others[0] === "batch" ? "batch size" : others[0]} was changed`;
-      throw new Error(`At step ${step} ${what}, of which a run file knows nothing; take the page or the Python program, which do the same again.`);
+      throw new Error(`At step ${step} ${what}, which a run file cannot record; save the page or the Python program instead, which repeat it.`);
     }
     Object.assign(spec, settings);
     if (settings?.lr === undefined) continue;
     lr = step === 0 ? settings.lr : { class: "Switched", first: constant(lr), step, then: constant(settings.lr), total: null };
   }
-  if (JSON.stringify(lr).includes('"lr":0}') || lr === 0) throw new Error("A learning rate of 0 is none of a run file; take the page or the Python program.");
+  if (JSON.stringify(lr).includes('"lr":0}') || lr === 0) throw new Error("A run file cannot have a learning rate of 0; save the page or the Python program instead.");
   return { spec, lr };
 }
 
@@ -189,11 +189,11 @@ function unless(right, what) {
 /** @param {any} page @param {Uint8Array} bytes @param {string} name */
 async function openedRun(page, bytes, name) {
   const file = new Database(bytes);
-  if (file.application !== RUN) throw new Error("it is a database, but no run file");
+  if (file.application !== RUN) throw new Error("it is a database, but not a run file");
   const values = Object.fromEntries(file.table("run").map(([key, value]) => [key, JSON.parse(String(value))]));
   const states = file.table("checkpoint").sort(([a], [b]) => Number(a) - Number(b));
   unless(states.length > 0 && values.model !== undefined, "holds no step");
-  unless(states[0][0] === 0, "goes on with another training");
+  unless(states[0][0] === 0, "continues another training");
   unless(values.numerics_version === page.menu.numerics, `has numerics version ${values.numerics_version} (the page ${page.menu.numerics})`);
   unless(values.estimator === undefined && values.shuffle === true && !values.weighted, "was recorded by an estimator, without shuffling or with weights of rows");
   const weights = await Promise.all(states.map(weightsOf));
@@ -240,8 +240,8 @@ function alikeIn(menu, own) {
 
 /** Activation and width of each layer. @param {any} menu @param {any} model */
 function layersOf(menu, model) {
-  unless(model?.class === "Sequential" && model.dtype === "float32", "is no Sequential of float32");
-  if (model.layers.some((/** @type {any} */ own) => PACKS.includes(own.class))) throw new Error("it is a pack of networks, of which “glassnet play FILE” opens one");
+  unless(model?.class === "Sequential" && model.dtype === "float32", "is not a Sequential of float32");
+  if (model.layers.some((/** @type {any} */ own) => PACKS.includes(own.class))) throw new Error("it is an ensemble of networks; “glassnet play FILE” opens one of them");
   /** @type {{activation: string, width: number}[]} */ const layers = [];
   for (const own of model.layers) {
     const last = layers[layers.length - 1];
@@ -309,7 +309,7 @@ async function openedModel(page, bytes) {
   const digest = /"sha256":"([0-9a-f]{64})"/.exec(text)?.[1] ?? "";
   const blank = text.replace(`"sha256":"${digest}"`, `"sha256":"${"0".repeat(DIGITS)}"`);
   const seal = await sha256(joinedBytes([bytes.subarray(0, 8), new TextEncoder().encode(blank), bytes.subarray(8 + length)]));
-  if (!digest || digest !== seal) throw new Error("it is damaged, or no model file of glassnet");
+  if (!digest || digest !== seal) throw new Error("it is damaged, or not a model file of glassnet");
   const { __metadata__: about, ...tensors } = JSON.parse(text);
   if (about.format !== "glassnet network") throw new Error("it is the model of a table, which reads columns: open it by “glassnet play MODEL --rows TABLE”");
   const network = JSON.parse(about.network);

@@ -67,7 +67,7 @@ export class Link {
         this.ready = true;
         return;
       } catch (error) {
-        said = `The link does not describe a network (${error instanceof Error ? error.message : error}); this is the page as it begins.`;
+        said = `The link does not describe a network (${error instanceof Error ? error.message : error}); the page is in its initial state.`;
         page.choice = page.first(content.start);
       }
     }

@@ -35,7 +35,7 @@ export const racePanel = {
       element("div", { class: "row" }, ...[100, 1000, 10000].map((n) => element("button", { onclick: () => run(page, n) }, `race for ${n} passes`)),
         element("button", { onclick: () => { page.race = undefined; return page.showPanel(); }, disabled: !race.passes && !race.tries }, "begin again")),
       element("div", { class: "two" },
-        element("div", {}, chart(told.map(([name, points, colour], i) => ({ name, points, colour, dash: ["6 3", "", "2 3"][i] })), { label: "The least loss so far over forward passes, of random search, gradient descent and your hand", log: true, from: "0", to: `${Math.max(race.passes, race.tries, 1)} passes` })),
+        element("div", {}, chart(told.map(([name, points, colour], i) => ({ name, points, colour, dash: ["6 3", "", "2 3"][i] })), { label: "The lowest loss so far by forward passes, for random search, gradient descent and your hand", log: true, from: "0", to: `${Math.max(race.passes, race.tries, 1)} passes` })),
         element("div", {}, element("table", { class: "plain" },
           element("thead", {}, element("tr", {}, ...["who", "forward passes", "least loss"].map((t) => element("th", {}, t)))),
           element("tbody", {}, ...told.map(([name, points, colour]) => row(name, name === "your hand" ? race.tries : race.passes, best(points), colour)))),

@@ -19,7 +19,7 @@ export const takePanel = {
       said.textContent = text ? "The link is copied." : "This network or its table is too large for a link; save the page.";
     };
     place.replaceChildren(
-      element("p", {}, "The program ends with the present weights, bit by bit; the digest beside the seal is the SHA-256 of model.W. A model file is for gn.load, a run file for “glassnet open” and “glassnet resume”; the page opens both again. The link, and the page as a file, come back to this step and recompute it."),
+      element("p", {}, "The program ends with the present weights, bit by bit; the digest beside the seal is the SHA-256 of model.W. A model file is for gn.load, a run file for “glassnet step” and “glassnet resume”; the page opens both again. The link, and the page as a file, come back to this step and recompute it."),
       element("div", { class: "row" },
         save("run file", () => safely(page, async () => {
           const { bytes, epochs, rest } = await runFile(page);

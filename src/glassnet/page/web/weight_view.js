@@ -1,5 +1,5 @@
-// One weight: its gradient beside a central difference, its update filled in, its life, and the rows
-// that pull at it most.
+// One weight: its gradient beside a central difference, its update with numbers, all its updates, and
+// the rows with the largest gradients.
 
 import { chart } from "./charts.js";
 import { element, shown, term } from "./format.js";
@@ -21,8 +21,8 @@ export const weightPanel = {
       element("p", {}, `The weight ${own.name}; click a line of the network for another one, or press [ and ].`),
       element("div", { class: "three" },
         element("div", {}, element("h3", {}, "Its gradient"), gradientTable(own, difference, verdict), element("h3", {}, "Its update"), element("pre", {}, updateText(own, page))),
-        element("div", {}, element("h3", {}, `Its life: ${shown(life[0][1])} → ${shown(own.value)}`), chart([{ name: "w", points: life, colour: "var(--mark)" }], { label: `The weight from step 0 to ${life[life.length - 1][0]}, from ${shown(life[0][1])} to ${shown(own.value)}` })),
-        element("div", {}, element("h3", {}, "The rows of this batch that pull at it most"), pulls(page, own))),
+        element("div", {}, element("h3", {}, `Its updates: ${shown(life[0][1])} → ${shown(own.value)}`), chart([{ name: "w", points: life, colour: "var(--mark)" }], { label: `The weight from step 0 to ${life[life.length - 1][0]}, from ${shown(life[0][1])} to ${shown(own.value)}` })),
+        element("div", {}, element("h3", {}, "Rows of this batch with the largest gradients"), pulls(page, own))),
     );
   },
 };
@@ -84,6 +84,6 @@ function pulls({ numbers, chosen, spec, row: present }, own) {
     const cells = [String(p.row), `${term(p.slope)}·${term(p.input)}`, shown(p.pull)].map((text) => element("td", {}, text));
     return element("tr", p.row === present ? { class: "on" } : {}, ...cells, element("td", { class: "bars" }, bar));
   });
-  const head = element("tr", {}, ...["row", `∂L/∂z·${own.from}`, "∂L/∂w of the row", "beside each other"].map((text) => element("th", {}, text)));
+  const head = element("tr", {}, ...["row", `∂L/∂z·${own.from}`, "∂L/∂w of the row", "compared"].map((text) => element("th", {}, text)));
   return element("table", { class: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows));
 }
