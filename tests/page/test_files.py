@@ -186,7 +186,7 @@ def test_files_that_cannot_be_opened_are_said(visit: Visit, tmp_path: Path) -> N
         ("sealed.run", whole.replace(weights, bytes([weights[0] ^ 1]) + weights[1:]), "SHA-256"),
         ("other.run", (tmp_path / "other.run").read_bytes(), "not a run file"),
         ("wide.safetensors", (tmp_path / "wide.safetensors").read_bytes(), "takes 5 inputs"),
-        ("pack.safetensors", (tmp_path / "pack.safetensors").read_bytes(), "an ensemble of networks"),
+        ("pack.safetensors", (tmp_path / "pack.safetensors").read_bytes(), "an ensemble"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(content)
         drop(visit, tmp_path / name)

@@ -163,7 +163,7 @@ def test_a_pack_is_opened_member_by_member(packed: Path) -> None:
     assert opened.table.columns[:3] == ("a (1)", "a (2)", "a (3)")
     assert opened.table.columns[-3:] == tuple(model.schema.inputs[-3:])
     assert opened.notes[0] == opened.table.about
-    assert f"a pack of {count} networks in {folds} folds" in opened.table.about
+    assert f"an ensemble of {count} networks in {folds} folds" in opened.table.about
     assert f"this is network {count}, trained without the rows of fold {folds};" in opened.notes[0]
 
 
@@ -190,7 +190,7 @@ def test_a_member_on_the_page(browser: Any, built: Built, packed: Path) -> None:
 def test_a_member_that_is_not_there(packed: Path, tmp_path: Path) -> None:
     path, table, page = packed / "own.safetensors", packed / "table.csv", tmp_path / "page.html"
     with pytest.raises(
-        GlassnetError, match=r"own\.safetensors is a pack of \d+ networks; member is"
+        GlassnetError, match=r"own\.safetensors is an ensemble of \d+ networks; member is"
     ):
         play.write_page(path, None, (), page, rows=table, member=0)
     train(model(), tmp_path / "own.run", 1)

@@ -95,6 +95,6 @@ class PackMember:
             width = plural(self.embedding.width, "function")
             inputs = f"; each number is embedded by {width}, which were trained and stay fixed here"
         return (
-            f"{label} is an ensemble of {plural(self.pack.members, 'network')}{folds}, which predicts "
-            f"their mean; this is network {self.number}{unseen}{inputs}"
+            f"{label} is an ensemble of {plural(self.pack.members, 'network')}{folds}, which "
+            f"predicts their mean; this is network {self.number}{unseen}{inputs}"
         )
