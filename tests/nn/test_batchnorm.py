@@ -114,7 +114,7 @@ def test_the_running_numbers_alone_can_be_frozen() -> None:
     own = model.parameters()
     np.testing.assert_array_equal([own[name] for name in names], [[0, 0], [1, 1]])
     assert (own["batchnorm1.scale"] != 1).all()
-    with pytest.raises(GlassnetError, match=r"batchnorm1.mean only.*lr=0 keeps"):
+    with pytest.raises(GlassnetError, match=r"batchnorm1.mean only.*lr=0 freezes"):
         train(model, optimizer=optim.SGD(0.1, groups=[optim.Group(names[0], lr=0.5)]))
     with pytest.raises(GlassnetError, match=r"matches no parameter.*batchnorm1.mean"):
         train(model, optimizer=optim.SGD(0.1, groups=[optim.Group("other", lr=0)]))

@@ -228,7 +228,7 @@ class NotAModule:
         ),
         (
             Forward,
-            r"(?s)does not say how its result.*wrong: def forward.*right: def build\(self, x",
+            r"(?s)does not define build.*wrong: def forward.*right: def build\(self, x",
         ),
         (
             Shapes,
@@ -236,7 +236,7 @@ class NotAModule:
         ),
         (Listed, r"parameter_specs gives \[Parameter.*by name\n  right"),
         (Short, r"Short.build takes self, x; a layer gets .*\n  right: def build\(self, x, param"),
-        (NotAModule, r"NotAModule is a class of another kind\n.*\n  right: class Block\(gn.nn"),
+        (NotAModule, r"NotAModule is not a layer\n.*\n  right: class Block\(gn.nn"),
     ],
 )
 def test_a_class_that_is_not_a_layer_yet_is_told_what_is_missing(kind: Any, said: str) -> None:
