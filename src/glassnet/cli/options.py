@@ -328,8 +328,8 @@ def with_target_kind(
     """Return the column types with the scale of the target, or the order of its classes, added."""
     if order is not None:
         if scale is not None or kinds.get(target, "category") != "category":
-            said = f"--kind {kinds[target]}" if target in kinds else "--target-scale"
-            raise typer.BadParameter(f"--ordered is for classes, and {said} says otherwise")
+            option = f"--kind {kinds[target]}" if target in kinds else "--target-scale"
+            raise typer.BadParameter(f"--ordered is for classes, and {option} says otherwise")
         return {**kinds, target: f"ordered:{order}"}
     if scale is None:
         return kinds

@@ -78,9 +78,9 @@ def write_standard_output(write: Callable[[IO[bytes]], None]) -> None:
     if not sys.stdout.isatty():
         write(sys.stdout.buffer)
         return
-    held = io.BytesIO()
-    write(held)
-    print(held.getvalue().decode(), end="")
+    buffer = io.BytesIO()
+    write(buffer)
+    print(buffer.getvalue().decode(), end="")
 
 
 def write_csv(

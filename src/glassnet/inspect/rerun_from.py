@@ -137,11 +137,11 @@ def _start(
         if type(new) is not type(trainer.optimizer):  # its state has another meaning
             kept = {n: a for n, a in states[0].arrays.items() if n not in trainer.memory}
             states = [replace(states[0], arrays=kept)]
-    said = _new_settings(
+    settings = _new_settings(
         values, changes, new, {"run": str(parent.path), "step": step, "before": before}
     )
     end = states[-1].epoch
-    return RerunStart(said, states, losses[:end], judged[:end], parent.data())
+    return RerunStart(settings, states, losses[:end], judged[:end], parent.data())
 
 
 def _new_settings(

@@ -94,13 +94,13 @@ def _opened_pack(
 ) -> Opened:
     """Open a member of a recorded ensemble, with the rows of its fold held out."""
     rows, apart = task.rows, task.held_out
-    held: tuple[int, ...] | None = None
+    held_out: tuple[int, ...] | None = None
     if own.folds:
         x = dense(rows.x)
-        held = tuple(np.flatnonzero(x[:, -1] == own.fold).tolist())
+        held_out = tuple(np.flatnonzero(x[:, -1] == own.fold).tolist())
         rows, apart = replace(rows, x=x[:, :-1], weight=None), None
     made = _table(refuse, Path(path).stem, values, rows, apart)
-    made = made if held is None else replace(made, held=held)
+    made = made if held_out is None else replace(made, held=held_out)
     return _at_start(refuse, own.on(made, str(path)), own.network, "the last weights of the run")
 
 
@@ -167,10 +167,10 @@ def _thin_rows(table: PageTable) -> PageTable:
     if rows <= most:
         return table
     places = np.linspace(0, rows - 1, most).astype(np.int64)
-    held = None
+    held_out = None
     if table.held is not None:
-        held = tuple(np.flatnonzero(table.held_out[places]).tolist())
-    return replace(table, x=table.x[places], y=table.y[places], held=held)
+        held_out = tuple(np.flatnonzero(table.held_out[places]).tolist())
+    return replace(table, x=table.x[places], y=table.y[places], held=held_out)
 
 
 def _opened_network(path: str | Path, rows: str | Path | None, member: int | None) -> Opened:
@@ -299,7 +299,7 @@ def _table(
     x = np.concatenate([dense(part.x) for part in parts]).astype(np.float32)
     y = np.concatenate([np.asarray(part.y).reshape(len(part), -1) for part in parts])
     refuse.unless(y.shape[1] == 1, f"has {y.shape[1]} targets")
-    held = tuple(range(len(rows), len(x)))
+    held_out = tuple(range(len(rows), len(x)))
     names = [f"x{i + 1}" for i in range(x.shape[1])]
     target, classes = "y", tuple(map(str, range(int(y.max()) + 1))) if y.dtype.kind in "iub" else ()
     source = source_of_fit(refuse.label, dict(values))
@@ -309,7 +309,7 @@ def _table(
     elif len(values.get("names") or ()) == x.shape[1]:
         names = values["names"]
     made = PageTable(
-        name, x, y[:, 0].astype(np.float32), tuple(names), target, tuple(classes), held
+        name, x, y[:, 0].astype(np.float32), tuple(names), target, tuple(classes), held_out
     )
     _check_size(refuse, made)
     return made

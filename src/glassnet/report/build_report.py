@@ -116,9 +116,10 @@ def _tiles(data: ReportData) -> list[str]:
         if name in score.figures
     ][: 3 if score.coverage or classes else 4]
     if score.coverage is not None:
-        held = score.coverage
-        more = f"± {held.error:.3f} · asked for {held.level:g} · mean width {held.width:.4g}"
-        found.append(page.tile("intervals hold", f"{held.value:.3f}", more))
+        coverage = score.coverage
+        level, width = f"{coverage.level:g}", f"{coverage.width:.4g}"
+        more = f"± {coverage.error:.3f} · asked for {level} · mean width {width}"
+        found.append(page.tile("intervals hold", f"{coverage.value:.3f}", more))
     elif classes and score.confusion:
         found.append(_recall_tile(data))
     return found

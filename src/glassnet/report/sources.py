@@ -119,11 +119,11 @@ def _by_folds(model: TableModel, folds: NDArray[np.int64]) -> Callable[..., NDAr
 
 
 def _texts(table: Table) -> Callable[[Sequence[str], int], list[str]]:
-    held: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
 
     def of(names: Sequence[str], row: int) -> list[str]:
-        held.update(table.texts([name for name in names if name not in held]))
-        return [held[name][row] or "" for name in names]
+        texts.update(table.texts([name for name in names if name not in texts]))
+        return [texts[name][row] or "" for name in names]
 
     return of
 

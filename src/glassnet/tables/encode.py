@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Texts = NDArray[np.object_]
 
-CLIP = 3.0  # no scaled number leaves (-CLIP, CLIP)
+CLIP = 3.0  # scaled numbers are within (-CLIP, CLIP)
 MOST_LEVELS = 100
-FEW_LEVELS = 32  # of a column with statistics of the target
+FEW_LEVELS = 32  # one-hot levels of a column with target statistics
 Scale = Annotated[float, Within(0.0, above=True)]
 RARE = 3  # a value in fewer training rows than this has the "unknown" input
 _DAY = 86400.0

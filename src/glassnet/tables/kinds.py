@@ -94,7 +94,7 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
     columns = [column(name, fixed.get(name)) for name in names]
     if any(found.used for found in columns):
         return columns
-    # A lone x = 1, 2, 3 … is there to be learnt from.
+    # If the only column is x = 1, 2, 3 …, it is a feature.
     return [
         column(found.name, "number")
         if found.kind == "identifier" and found.name not in texts

@@ -260,15 +260,15 @@ def _evenly_spread(order: _Order, share: float) -> Mask:
         place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
         return np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
     taken = np.zeros(len(order.group), np.bool_)
-    current, seen, held = -1, 0, 0
+    current, seen, assigned = -1, 0, 0
     for unit, (group, size) in enumerate(
         zip(order.group.tolist(), order.sizes.tolist(), strict=True)
     ):
         if group != current:
-            current, seen, held = group, 0, 0
+            current, seen, assigned = group, 0, 0
         seen += size
-        if held + size / 2 <= share * seen:
-            held, taken[unit] = held + size, True
+        if assigned + size / 2 <= share * seen:
+            assigned, taken[unit] = assigned + size, True
     if len(taken) > 1 and not taken.any():  # all are large: the smallest is the least too many
         taken[order.sizes.argmin()] = True
     return taken
@@ -278,8 +278,8 @@ def _assign_folds(order: _Order, folds: int) -> Rows:
     """Assign each unit to the fold with the fewest rows so far."""
     if order.sizes is None:
         return np.arange(len(order.group)) % folds
-    held, found = [0] * folds, np.empty(len(order.group), np.int64)
+    assigned, found = [0] * folds, np.empty(len(order.group), np.int64)
     for unit, size in enumerate(order.sizes.tolist()):
-        found[unit] = fold = held.index(min(held))
-        held[fold] += size
+        found[unit] = fold = assigned.index(min(assigned))
+        assigned[fold] += size
     return found

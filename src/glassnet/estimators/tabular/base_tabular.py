@@ -101,11 +101,11 @@ class BaseTabular(BaseEstimator):
         """Train on the rows that have a target of the given type; return the examined table and the
         fit."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
-        told, start = VerboseReport(bool(self.verbose)), time.monotonic()
+        report, start = VerboseReport(bool(self.verbose)), time.monotonic()
         with InTraining(self):
             examined = self._examine(X, target, kind, sides, test)
             scoring = check_scoring(self._scoring(), examined.target, examined.truth[examined.rows])
-            told.columns(examined)
+            report.columns(examined)
             for note in examined.notes:
                 if note.doubt:
                     warn_user(f"X: {note}", TableWarning)
@@ -115,13 +115,13 @@ class BaseTabular(BaseEstimator):
                 recipe,
                 seconds=None if limit is None else limit - (time.monotonic() - start),
                 threads=threads,
-                callbacks=[told],
-                stage=told.stage,
+                callbacks=[report],
+                stage=report.stage,
                 scoring=scoring,
             )
         if fitted.course.stopped == "interrupted":
             warn_user("Training interrupted by user.")
-        told.score(fitted.score)
+        report.score(fitted.score)
         self.model_, self.score_ = fitted.model, fitted.score
         kinds = {column.name: column.kind for column in examined.columns}
         self.columns_ = dict(list(kinds.items())[: self.n_features_in_])

@@ -96,25 +96,25 @@ def _figures_at(
         place[right] * count + other[right], minlength=shape[0] * count
     ).reshape(shape)  # fmt: skip
     gained = np.bincount(place[codes == code], minlength=shape[0])
-    said = lost.sum(axis=0) - np.cumsum(lost, axis=0)
+    predicted = lost.sum(axis=0) - np.cumsum(lost, axis=0)
     hits = missed.sum(axis=0) - np.cumsum(missed, axis=0)
-    said[:, code], hits[:, code] = np.cumsum(lost.sum(axis=1)), np.cumsum(gained)
+    predicted[:, code], hits[:, code] = np.cumsum(lost.sum(axis=1)), np.cumsum(gained)
     found = np.empty(len(tried))
     true = np.bincount(codes, minlength=count)
-    found[order] = _of_counts(hits[:-1], said[:-1], true, metric)
+    found[order] = _of_counts(hits[:-1], predicted[:-1], true, metric)
     return found
 
 
 def _figure(chances: Floats, codes: NDArray[np.int64], factors: Floats, metric: str) -> float:
     choice = (chances * factors).argmax(axis=1)
-    said, true, hits = (
+    predicted, true, hits = (
         np.bincount(one, minlength=len(factors)) for one in (choice, codes, codes[choice == codes])
     )
-    return float(_of_counts(hits[None], said[None], true, metric)[0])
+    return float(_of_counts(hits[None], predicted[None], true, metric)[0])
 
 
 def _of_counts(
-    hits: NDArray[np.int64], said: NDArray[np.int64], true: NDArray[np.int64], metric: str
+    hits: NDArray[np.int64], predicted: NDArray[np.int64], true: NDArray[np.int64], metric: str
 ) -> Floats:
     """Return metrics [n] from the counts of correct predictions [n, classes], of predictions [n,
     classes] and of true rows [classes]."""
@@ -123,6 +123,6 @@ def _of_counts(
     if metric == "balanced_accuracy":
         present = true > 0
         return (hits[:, present] / true[present]).sum(axis=1) / max(int(present.sum()), 1)
-    both = said + true
+    both = predicted + true
     scores = np.divide(2.0 * hits, both, out=np.zeros(hits.shape), where=both > 0)
     return scores.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1)

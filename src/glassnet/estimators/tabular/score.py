@@ -147,13 +147,13 @@ def coverage(answers: Evaluation, level: float) -> Coverage | None:
     if answers.ends is None:
         return None
     low, high = answers.ends.T
-    held = (low <= answers.truth) & (answers.truth <= high)
+    covered = (low <= answers.truth) & (answers.truth <= high)
     if answers.scaled is None:
-        value, width = int(held.sum()) / len(held), math.fsum(high - low) / len(held)
-        return Coverage(level, value, answers.error_of(held - value), width)
+        value, width = int(covered.sum()) / len(covered), math.fsum(high - low) / len(covered)
+        return Coverage(level, value, answers.error_of(covered - value), width)
     weight = answers.scaled
-    value, width = (math.fsum(weight * own) / len(held) for own in (held, high - low))
-    return Coverage(level, value, answers.error_of(weight * (held - value)), width)
+    value, width = (math.fsum(weight * own) / len(covered) for own in (covered, high - low))
+    return Coverage(level, value, answers.error_of(weight * (covered - value)), width)
 
 
 def costs(answers: Evaluation, metric: str = "") -> NDArray[np.float64]:

@@ -140,17 +140,17 @@ def _formula(step: StepData, figures: NeuronFigures) -> list[str]:
 def _backward(step: StepData, figures: NeuronFigures) -> list[str]:
     """Return ∂L with respect to the unit, as a sum over the layers that read it if the formula of
     all of them is known."""
-    said = f"∂L/∂{figures.layer.letter}"
+    symbol = f"∂L/∂{figures.layer.letter}"
     if figures.layer is step.layers[-1]:
         y = first_numbers(np.atleast_1d(step.y[figures.at]))
         return [
-            f"{said} = {exact(figures.slope)}, from {type(step.loss).__name__} of ŷ and y = {y}"
+            f"{symbol} = {exact(figures.slope)}, from {type(step.loss).__name__} of ŷ and y = {y}"
         ]
     ways = _gradient_paths(step, figures)
     if not ways or not all(ways):
-        return [f"{said} = {exact(figures.slope)}"]
+        return [f"{symbol} = {exact(figures.slope)}"]
     first, *others = [way[0] for way in ways if way]
-    lines = [f"{said} = {first}", *(f"     + {other}" for other in others)]
+    lines = [f"{symbol} = {first}", *(f"     + {other}" for other in others)]
     terms = " + ".join(way[1] for way in ways if way)
     same = [] if terms == as_factor(figures.slope) else [f"  = {terms}"]
     return [*lines, *same, f"  = {exact(figures.slope)}"]
