@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import stat
 from collections.abc import Iterable
@@ -269,6 +270,32 @@ def test_changed_source_means_other_code(folder: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(cache, "source_key", lambda: "changed")
         call(loops(plan), args)
     assert len(list(folder.iterdir())) == 2
+
+
+def imports(path: Path) -> set[Path]:
+    """The files of the package that a file imports, by its statements."""
+    package = Path(cache.__file__).parents[1]
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("glassnet"):
+            place = package.parent.joinpath(*str(node.module).split("."))
+            names = [place / alias.name for alias in node.names]
+            files = [place, *names, place / "__init__"]
+            found |= {f for each in files if (f := each.with_suffix(".py")).is_file()}
+    return found
+
+
+def test_the_key_covers_all_source_that_makes_code() -> None:
+    """A changed rule of a package that the key leaves out would leave wrong code in use."""
+    package = Path(cache.__file__).parents[1]
+    seen, new = set[Path](), {Path(compiled.__file__)}
+    while new:
+        seen |= new
+        new = set().union(*map(imports, new)) - seen
+    folders = {file.relative_to(package).parts[0] for file in seen if file.parent != package}
+    # the code of ops comes with the graph, and what is simplified comes before it
+    assert folders | {"ops", "simplify"} == set(cache.DECIDES)
+    assert {"fuse", "lower", "run"} <= folders
 
 
 def test_a_damaged_file_is_replaced(folder: Path) -> None:

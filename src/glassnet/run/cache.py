@@ -32,7 +32,7 @@ from glassnet.version import __version__, numerics_version
 
 VARIABLE = "GLASSNET_CACHE_DIR"
 DIGEST = hashlib.sha256().digest_size
-DECIDES = ("graph", "ops", "simplify", "lower", "llvm", "run")  # packages that determine code
+DECIDES = ("graph", "ops", "simplify", "fuse", "lower", "llvm", "run")  # packages that make code
 LIMIT = 256 << 20  # bytes in total; the least recently used entries are removed first
 # An entry's name is a digest: one write in sixteen removes what is too much. Looking at thousands
 # of files at every write took a tenth of the time of compiling.
