@@ -19,6 +19,7 @@ from glassnet.run.compiled import CodeVariant
 from glassnet.run.program import Plan
 from glassnet.run.zero_sample import left_over, multiplied_tables
 from glassnet.tracing import trace
+from tests.drawn import drawn
 from tests.engine import oracle
 from tests.engine.variants import (
     EVERY,
@@ -81,8 +82,11 @@ SHAPES = [
 
 @pytest.mark.parametrize(
     ("dtype", "shape"),
-    [("float32", shape) for shape in SHAPES] + [("float64", shape) for shape in SHAPES[:4]],
-)
+    drawn(
+        [("float32", shape) for shape in SHAPES] + [("float64", shape) for shape in SHAPES[:4]],
+        5, "zeros",
+    ),
+)  # fmt: skip
 def test_every_way_has_the_bits_of_the_whole_sums(dtype: str, shape: tuple[int, int, int]) -> None:
     plan, args = products(*shape, dtype), arguments(*shape, dtype)
     results = assert_same_bits(plan, args, every=True)
@@ -99,7 +103,7 @@ def test_any_part_of_zeros(full: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", drawn(range(12), 6, "special numbers"))
 def test_special_numbers(seed: int, dtype: str) -> None:
     """Infinite, not a number, zeros of both signs, and products that underflow, on all sides."""
     random = np.random.default_rng(seed)
