@@ -165,7 +165,7 @@ def test_a_file_keeps_the_order(
     assert again.recorded_score().constant_answer == "the middle class"
     assert TabularClassifier.load(path).class_order == list(NAMES)
     # a version without orders refuses it by its number
-    monkeypatch.setattr(table_model, "FORMAT_VERSIONS", table_model.FORMAT_VERSIONS[:-1])
+    monkeypatch.setattr(table_model, "FORMAT_VERSIONS", table_model.FORMAT_VERSIONS[:-2])
     with pytest.raises(ModelFileError, match="has format 7, this program reads 1 and 2"):
         TableModel.load(path)
 

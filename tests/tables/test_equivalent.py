@@ -36,6 +36,7 @@ ROWS: list[Row] = [
         "city": CITIES[int(RANDOM.integers(0, 3 + number % 2))],
         "sold": bool(RANDOM.integers(0, 2)),
         "code": f"0{int(RANDOM.integers(10, 14))}",
+        "remark": f"Ein {('großes', 'kleines')[number % 2]} Haus am See {number}",
     }
     for number in range(60)
 ]

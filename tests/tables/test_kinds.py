@@ -204,7 +204,7 @@ def test_titanic() -> None:
     assert {column.name: column.kind for column in columns} == {
         "PassengerId": "identifier",
         "Pclass": "number",
-        "Name": "identifier",
+        "Name": "text",
         "Sex": "category",
         "Age": "number",
         "SibSp": "number",

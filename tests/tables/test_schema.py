@@ -169,7 +169,7 @@ def test_a_schema_survives_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("version",), 4),
+        (("version",), 5),
         (("columns",), []),
         (("columns", 0, "kind"), "os.system"),
         (("columns", 0, "scale"), 0.0),

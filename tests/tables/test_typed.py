@@ -174,7 +174,7 @@ def test_uuids_and_enums_are_text(tmp_path: Path) -> None:
         ("identifier", "AB-CD-EF-{}"),
         ("identifier", "https://www.example.org/some/path/of/page{}"),
         ("identifier", "LOT {} BATCH XK"),
-        ("identifier", "Smith, Mrs. John Henry {}"),
+        ("text", "Smith, Mrs. John Henry {}"),
         ("text", "the cat number {} sat on the mat and slept"),
         ("text", "GREAT PRODUCT NUMBER {}, WOULD BUY AGAIN"),
         ("text", "Über die Straße ging er {} Mal, dann war es genug"),

@@ -36,8 +36,9 @@ METRIC_HELP = (
 )
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = (
-    "Override the type of a column: number, category, boolean, date or drop; also date:%d.%m.%y (a "
-    "format), number:, (decimal commas), category:exact (texts unchanged). Repeatable."
+    "Override the type of a column: number, category, boolean, date, text or drop; also "
+    "date:%d.%m.%y (a format), number:, (decimal commas), category:exact (texts unchanged). "
+    "Repeatable."
 )
 _MISSING = (
     "A text or number that means missing, such as NA or -999, in all columns or in one. Repeatable."

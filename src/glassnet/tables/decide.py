@@ -147,7 +147,7 @@ def _decide(
         detail = detail.rpartition(":")[0]
     if kind == ORDERED:
         return _word_column(name, counts)
-    if kind == "category":
+    if kind in ("category", "text"):
         return _word_column(name, counts) if not detail else _Decision(Form(name))
     if kind == "date" and detail:
         gaps = gap_words(counts, GAPS)

@@ -19,9 +19,11 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.serialize import LATER, Name, Within
 from glassnet.tables.decide import BOOLEAN_WORDS
+from glassnet.tables.encoded import Encoded
 from glassnet.tables.kinds import known_spelling
 from glassnet.tables.table import Numbers
 from glassnet.tables.target_statistics import Averaged, TargetStatistics
+from glassnet.tables.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,15 +40,6 @@ _DAY = 86400.0
 _PLACES = (0.01, 0.25, 0.5, 0.75, 0.99)  # quantiles for the scale
 _AT_ONCE = 1 << 18  # cells that are encoded at once
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The part of the design matrix that comes from one column."""
-
-    x: Floats
-    missing: int
-    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -265,12 +258,13 @@ class DateEncoder:
 NUMBERS = (NumberEncoder, DateEncoder)  # whose first input is a number, and not 0 or 1
 
 
-Encoder = NumberEncoder | CategoryEncoder | BooleanEncoder | DateEncoder
+Encoder = NumberEncoder | CategoryEncoder | BooleanEncoder | DateEncoder | TextEncoder
 ENCODERS: dict[str, type[Encoder]] = {
     "number": NumberEncoder,
     "category": CategoryEncoder,
     "boolean": BooleanEncoder,
     "date": DateEncoder,
+    "text": TextEncoder,
 }
 
 

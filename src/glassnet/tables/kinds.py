@@ -1,5 +1,5 @@
-"""Infer the type of each column: number, category, boolean, date; or constant, identifier, empty or
-nested, which are left out.
+"""Infer the type of each column: number, category, boolean, date, text; or constant, identifier,
+empty or nested, which are left out.
 
 In: a table whose formats are decided, and the types that the user set. Out: the columns, each with
 its type and its cells.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NO_NUMBER = hint("correct it").otherwise(
     "name the text that means missing with ", Option("missing")
 )
-FIXED_KINDS = ("number", "category", "boolean", "date", "drop")
+FIXED_KINDS = ("number", "category", "boolean", "date", "text", "drop")
 _ID_NAME = re.compile(
     r"(?i:(^|[_\s.-])(id|uid|uuid|guid|rowid|rownames?)|^index|^no\.?|^nr\.?)$|[a-z](Id|ID)$"
 )
@@ -42,8 +42,9 @@ _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER",
 _LONGEST = 40  # characters of a cell that are shown
 _LEAST_CODE = 9  # a number such as -9 may mean missing, -3 is a number
 _SOME = 1000  # texts that are looked at
-# So many words, which stand by themselves, in most texts are free text.
-_WORD, _WORDS = re.compile(r"(?:^|(?<=[\s\"'(]))[^\W\d_]{2,}(?!\w)"), 3
+# So many words, which stand by themselves, in most texts are free text; more, in capitals.
+_WORD, _WORDS = re.compile(r"(?:^|(?<=[\s\"'(]))[^\W\d_]{2,}(?!\w)"), 2
+_CAPITALS = 5
 _FEW = 20  # so many different values are still few
 
 
@@ -184,19 +185,23 @@ class _Readings:
                 return self._made("constant", f"always {brief(next(iter(counts)))!r}", None)
             if _is_identifier(different, counts.total()):
                 if _is_prose(counts):
-                    return self._prose(counts)
+                    return self._noted_text(counts)
                 return self._made("identifier", f"{plural(different, 'different value')}", None)
+        if kind == "text":
+            return self._text(counts)
         if fixed == "category:exact":
             return self._made("category", _most_common(counts), self.texts)
         return self._category(counts)
 
-    def _prose(self, counts: Mapping[str, int]) -> Column:
+    def _text(self, counts: Mapping[str, int]) -> Column:
         words = sorted(len(text.split()) for text in counts)[len(counts) // 2]
         shown = f"{plural(len(counts), 'different text')} of about {plural(words, 'word')}"
-        text = f"holds free text, such as {brief(min(counts))!r}, and is left out"
-        way = hint("to use its values as they stand pass ", Option("kind", "category", self.name))
-        note = Note("free text", text, self.name, way)
-        return replace(self._made("text", shown, None), notes=(note,))
+        return self._made("text", shown, self.texts)
+
+    def _noted_text(self, counts: Mapping[str, int]) -> Column:
+        text = f"holds free text, such as {brief(min(counts))!r}, and is used by parts of its words"
+        way = hint("to leave it out pass ", Option("kind", "drop", self.name))
+        return replace(self._text(counts), notes=(Note("free text", text, self.name, way),))
 
     def _made(self, kind: str, summary: str, cells: Numbers | Texts | None) -> Column:
         return Column(self.name, kind, int(self.numbers.missing.sum()), summary, cells)
@@ -379,17 +384,17 @@ def _is_identifier(different: int, present: int) -> bool:
 
 
 def _is_prose(counts: Mapping[str, int]) -> bool:
-    """Return whether most texts are prose: several words, of which two or more begin with a small
-    letter, or all in capitals."""
+    """Return whether most texts are prose, titles or names: two words or more, not all in capitals,
+    or many in capitals."""
     some = [*counts][:_SOME]
-    return sum(map(_has_sentence, some)) * 2 > len(some)
+    return sum(map(_has_words, some)) * 2 > len(some)
 
 
-def _has_sentence(text: str) -> bool:
+def _has_words(text: str) -> bool:
     words = _WORD.findall(text)
-    small = sum(word[0].islower() for word in words)
-    capitals = text.isupper() and len(words) > _WORDS + 1  # fewer are a code: LOT 7 BATCH XK
-    return len(words) >= _WORDS and (small > 1 or capitals)
+    if not any(word[1:].islower() for word in words):
+        return len(words) >= _CAPITALS  # fewer are a code: LOT 7 BATCH XK
+    return len(words) >= _WORDS
 
 
 def _most_common(counts: Counter[str]) -> str:

@@ -107,8 +107,10 @@ NUMBERS = (
 KINDS = (
     Rule("spelling", "values that differ in case and blanks only", "one value",
          "{kind COLUMN=category:exact}"),
-    Rule("free text", "texts that hardly repeat, most of three words or more",
-         "left out, as text", "{kind COLUMN=category}"),
+    Rule("free text", "texts that hardly repeat, most of two words or more: sentences, titles, "
+         "names", "text, of which the parts of its words count: runs of 3 to 5 characters (of a "
+         "cell's first 1,000)", "{kind COLUMN=drop}, {kind COLUMN=category}; others: {kind "
+         "COLUMN=text}"),
     Rule("useful identifier", "whole numbers that name the rows, with gaps and in no order, where "
          "rows with neighbouring ones have similar targets", "a number, with a doubt",
          "{kind COLUMN=drop}"),

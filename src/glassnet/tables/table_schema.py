@@ -34,21 +34,26 @@ from glassnet.tables.repeats import row_keys
 from glassnet.tables.table import Numbers, Table
 from glassnet.tables.target_column import TargetSchema
 from glassnet.tables.target_statistics import Averaged, TargetStatistics
+from glassnet.tables.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Cells = Numbers | NDArray[np.object_]
 
-# The first is of tables whose columns are all plain, the last of those with statistics.
-PLAIN_VERSION, VERSION, STATISTICS_VERSION = 1, 2, 3
+# The first is of tables whose columns are all plain, the third of those with statistics, the last
+# of those with text.
+PLAIN_VERSION, VERSION, STATISTICS_VERSION, TEXT_VERSION = 1, 2, 3, 4
+
+
+WITH_STATISTICS = (CategoryEncoder, TextEncoder)  # encoders that can have statistics of the target
 
 
 @dataclass(frozen=True)
 class SchemaData:
     """A schema as JSON values; `ENCODERS` has the types of its columns."""
 
-    version: Literal[1, 2, 3]
+    version: Literal[1, 2, 3, 4]
     target: TargetSchema
     columns: Annotated[tuple[dict[str, Any], ...], Length(1)]
     missing: tuple[Name, ...]
@@ -87,7 +92,7 @@ class Schema:
     ) -> Schema:
         """Fit the encoders of all columns on the given rows only. Formats are stored for the
         columns that are used, and for those in `also`. With `averaged` of these rows, categories of
-        many values get target statistics."""
+        many values, and texts, get target statistics."""
         used_columns = [column for column in columns if column.cells is not None]
         plain = {
             column.name: column.cells
@@ -102,7 +107,7 @@ class Schema:
         if averaged is not None:
             encoders = [
                 encoder.with_statistics(column.cells, rows, averaged)  # pyright: ignore[reportArgumentType]
-                if isinstance(encoder, CategoryEncoder) else encoder
+                if isinstance(encoder, WITH_STATISTICS) else encoder
                 for encoder, column in zip(encoders, used_columns, strict=True)
             ]  # fmt: skip
         used = {target.name, *also, *(encoder.name for encoder in encoders)}
@@ -178,6 +183,11 @@ class Schema:
         found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
         return sum(one.each for one in found if one.grouped)
 
+    @property
+    def has_text(self) -> bool:
+        """Whether some inputs come from free text."""
+        return any(isinstance(encoder, TextEncoder) for encoder in self.columns)
+
     def opened(self, table: Table) -> Table:
         """Return the table with the model's missing-value texts and formats; a column in another
         format is read in that format."""
@@ -198,7 +208,10 @@ class Schema:
         table = self.opened(table)
         numbers = table.numbers(self._of(NumberEncoder))
         times = table.seconds(self._of(DateEncoder))
-        texts = table.texts([*self._of(CategoryEncoder), *self._of(BooleanEncoder)])
+        texts = table.texts(
+            [name for kind in (CategoryEncoder, BooleanEncoder, TextEncoder)
+             for name in self._of(kind)]
+        )  # fmt: skip
         for name, cells in numbers.items():
             check_readable(table.label, name, cells, "number")
         for name, cells in times.items():
@@ -261,6 +274,8 @@ class Schema:
         }
         if self.statistics:
             plain["version"] = STATISTICS_VERSION
+        if self.has_text:
+            plain["version"] = TEXT_VERSION
         if self.numbers_first:
             plain["numbers_first"] = True
         if self.forms:
@@ -304,7 +319,7 @@ def _encoder(plain: dict[str, Any], where: str) -> Encoder:
 
 def statistics_of(encoder: Encoder) -> TargetStatistics | None:
     """Return the target statistics of a column, or None."""
-    return encoder.statistics if isinstance(encoder, CategoryEncoder) else None
+    return encoder.statistics if isinstance(encoder, WITH_STATISTICS) else None
 
 
 def _plain_column(encoder: Encoder) -> dict[str, Any]:
@@ -336,6 +351,6 @@ def _select_rows(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
 
 
 def _encode(encoder: Encoder, cells: Cells, parts: NDArray[np.int64] | None) -> Encoded:
-    if isinstance(encoder, CategoryEncoder):
+    if isinstance(encoder, WITH_STATISTICS):
         return encoder.encode(cells, parts)  # pyright: ignore[reportArgumentType]
     return encoder.encode(cells)  # pyright: ignore[reportArgumentType]

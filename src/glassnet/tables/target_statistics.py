@@ -90,17 +90,31 @@ class TargetStatistics:
         levels = sorted(often)
         codes = {level: code for code, level in enumerate(levels)}
         code = np.array([codes.get(text, len(levels)) for text in texts.tolist()], np.int64)
+        every = np.arange(len(code), dtype=np.int64)
+        return TargetStatistics.of_pairs(tuple(levels), [(every, code)], averaged)
+
+    @staticmethod
+    def of_pairs(
+        levels: tuple[str, ...], pairs: Iterable[tuple[Rows, Rows]], averaged: Averaged
+    ) -> TargetStatistics:
+        """Fit on pairs of a row and the index of a level that it has, in batches; the index after
+        the last means none. A row can have several levels."""
         shape = averaged.count, len(levels) + 1
-        place, size = averaged.parts * shape[1] + code, shape[0] * shape[1]
-        number = np.bincount(place, minlength=size).reshape(shape)[:, :-1]
+        size = shape[0] * shape[1]
         means = [math.fsum(column) / len(column) for column in averaged.goals.T]
-        sums = [
-            np.bincount(place, column - mean, size).reshape(shape)[:, :-1]
-            for column, mean in zip(averaged.goals.T, means, strict=True)
-        ]
+        centred = [column - mean for column, mean in zip(averaged.goals.T, means, strict=True)]
+        counted = np.zeros(size, np.int64)
+        totals = [np.zeros(size) for _ in centred]
+        for rows, codes in pairs:
+            place = averaged.parts[rows] * shape[1] + codes
+            counted += np.bincount(place, minlength=size)
+            for total, column in zip(totals, centred, strict=True):
+                total += np.bincount(place, column[rows], size)
+        number = counted.reshape(shape)[:, :-1]
+        sums = [total.reshape(shape)[:, :-1] for total in totals]
         scales = [_spread(number.sum(0), table.sum(0)) for table in sums]
         return TargetStatistics(
-            averaged.names, tuple(levels), _rows_of(number), tuple(map(_rows_of, sums)),
+            averaged.names, levels, _rows_of(number), tuple(map(_rows_of, sums)),
             tuple(scales), averaged.count, averaged.grouped,
         )  # fmt: skip
 
@@ -156,6 +170,10 @@ class TargetStatistics:
         without their own part."""
         found, unknown = self.codes, len(self.levels)
         codes = np.array([found.get(text, unknown) for text in texts], np.int64)
+        return self.of_codes(codes, parts)
+
+    def of_codes(self, codes: Rows, parts: Rows | None = None) -> Floats:
+        """As `of`, for indices of levels; the index after the last is of unknown values."""
         if parts is None:
             return self._unseen[codes]
         x = np.empty((len(codes), self.groups * self.each))

@@ -17,6 +17,7 @@ import numpy as np
 
 from glassnet.tables.encode import DateEncoder
 from glassnet.tables.table import Numbers
+from glassnet.tables.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def curve(
     model: TableModel, cells: Mapping[str, Cells], x: NDArray[np.float32], column: str
 ) -> Curve | None:
     """Return the curve of a column over rows x, which are all of the cells or some; None if the
-    column has fewer than two values. At most ROWS rows are used."""
+    column has fewer than two values, or holds free text. At most ROWS rows are used."""
     kind, at, counts = _values(model, cells[column], column)
     if len(at) < 2:
         return None
@@ -103,6 +104,8 @@ def _values(
         inside = present[(present >= at[0]) & (present <= at[-1])]
         nearest = np.searchsorted((at[1:] + at[:-1]) / 2, inside)
         return kind, at.tolist(), np.bincount(nearest, minlength=len(at)).tolist()
+    if isinstance(encoder, TextEncoder):
+        return encoder.kind, [], []
     counted = Counter(text for text in column_cells.tolist() if text is not None)
     ranked = sorted(counted, key=lambda text: (-counted[text], text))[:_LEVELS]
     return encoder.kind, ranked, [counted[text] for text in ranked]

@@ -53,7 +53,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         Maximum number of epochs; None: by the recipe.
     kinds : dict or None, default=None
         Types of columns by name, to override the inferred ones: "number", "category", "boolean",
-        "date" or "drop". The columns of an array are called "x0", "x1", …; a column of a
+        "date", "text" or "drop". The columns of an array are called "x0", "x1", …; a column of a
         categorical dtype is a category.
     missing_values : list of str, default=()
         Texts that mean missing, such as "NA", in addition to None, NaN and the empty text.
@@ -273,7 +273,7 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         Maximum number of epochs; None: by the recipe.
     kinds : dict or None, default=None
         Types of columns by name, to override the inferred ones: "number", "category", "boolean",
-        "date" or "drop". The columns of an array are called "x0", "x1", …; a column of a
+        "date", "text" or "drop". The columns of an array are called "x0", "x1", …; a column of a
         categorical dtype is a category.
     missing_values : list of str, default=()
         Texts that mean missing, such as "NA", in addition to None, NaN and the empty text.

@@ -16,9 +16,11 @@ RULES_VERSION = "3"  # without further networks
 BLEND_VERSION = "4"  # without quantiles and factors, and networks of SiLU
 QUANTILE_VERSION = "5"  # without ordered classes
 TARGETS_VERSION = "6"  # of a file that holds models of several targets
-FORMAT_VERSION = "7"
+ORDERED_VERSION = "7"  # without text
+FORMAT_VERSION = "8"
 FORMAT_VERSIONS = (
-    FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, QUANTILE_VERSION, FORMAT_VERSION,
+    FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, QUANTILE_VERSION, ORDERED_VERSION,
+    FORMAT_VERSION,
 )  # fmt: skip
 
 

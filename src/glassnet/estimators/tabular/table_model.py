@@ -37,6 +37,7 @@ from glassnet.estimators.tabular.table_format import (
     FORMAT,
     FORMAT_VERSION,
     FORMAT_VERSIONS,
+    ORDERED_VERSION,
     PACK_VERSION,
     QUANTILE_VERSION,
     RULES_VERSION,
@@ -395,8 +396,10 @@ class TableModel:
     def _version(self) -> str:
         """Return the oldest format that can store the model, so that earlier versions can open
         it."""
-        if self.schema.target.ordered:
+        if self.schema.has_text:
             return FORMAT_VERSION
+        if self.schema.target.ordered:
+            return ORDERED_VERSION
         smooth = any(part.architecture.activation == "silu" for part in self.parts)
         if smooth or self.rules.quantile is not None or self.rules.factors is not None:
             return QUANTILE_VERSION

@@ -1,0 +1,20 @@
+"""What an encoder makes of the cells of a column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The part of the design matrix that comes from one column."""
+
+    x: NDArray[np.float64]
+    missing: int
+    unknown: int = 0
