@@ -66,31 +66,32 @@ class Scoring:
 
     @property
     def tuned(self) -> bool:
-        """Return whether the threshold, or the factors, are to be found."""
+        """Whether the threshold or the factors are to be found."""
         return self.threshold == AUTO
 
     @property
     def rules(self) -> bool:
-        """Return whether any rule must be fitted on predictions."""
+        """Whether there is a rule besides the most probable class and the mean."""
         found = self.threshold, self.interval, self.quantile, self.central
         return any(own is not None for own in found)
 
     @property
     def central(self) -> Central | None:
-        """Which of ordered classes is answered, unless a threshold decides."""
+        """Which of ordered classes the metric needs, "median" or "mean"; None for other metrics, or
+        with a threshold."""
         central = None if self.metric is None else metric_named(self.metric).central
         return central if self.threshold is None else None
 
     @property
     def quantile(self) -> float | None:
-        """Return the quantile to predict instead of the mean."""
+        """The quantile to predict instead of the mean; None for the mean."""
         return None if self.metric is None else metric_named(self.metric).quantile
 
 
 @dataclass(frozen=True)
 class IntervalRule:
     """Maps a prediction to its interval: the prediction plus `low` and `high` times the size of
-    error there, which is interpolated from `sizes` at `knots`."""
+    error there, which is interpolated from `sizes` at `knots`, and constant outside of them."""
 
     level: Level
     knots: Annotated[tuple[float, ...], Length(1, 1000)]
@@ -100,12 +101,12 @@ class IntervalRule:
     least: float | None = None  # no end is below it
 
     def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
+        """Raise ValueError if the fields do not match."""
         if not _fit_each_other(self.knots, self.sizes) or self.low > self.high:
             raise ValueError("the knots of the interval do not ascend, or its ends are exchanged")
 
     def ends(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the lower and the upper end of each prediction, [rows, 2]."""
+        """Return the lower and the upper end for each prediction, float64 [rows, 2]."""
         size = np.interp(given, self.knots, self.sizes)
         found = np.column_stack([given + self.low * size, given + self.high * size])
         return found if self.least is None else np.maximum(found, self.least)
@@ -121,10 +122,10 @@ class QuantileRule:
     sizes: Annotated[tuple[Annotated[float, Within(0.0, above=True)], ...], Length(1, 1000)]
     times: float
     constant: float
-    least: float | None = None  # no answer is below it
+    least: float | None = None  # no quantile is below it
 
     def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
+        """Raise ValueError if the fields do not match."""
         if not _fit_each_other(self.knots, self.sizes) or self.level == 1.0:
             raise ValueError("the knots of the quantile do not ascend, or it is 1")
 
@@ -155,12 +156,12 @@ class AnswerRules:
 
     @property
     def decides(self) -> bool:
-        """Return whether a class other than the most probable one may be predicted."""
+        """Whether a class other than the most probable one may be predicted."""
         return any(own is not None for own in (self.threshold, self.factors, self.central))
 
     @property
     def level(self) -> float | None:
-        """Return the quantile that is predicted instead of the mean."""
+        """The quantile that is predicted instead of the mean; None for the mean."""
         return None if self.quantile is None else self.quantile.level
 
     def to_plain(self) -> dict[str, Any]:
@@ -169,7 +170,7 @@ class AnswerRules:
         return {k: v for k, v in plain.items() if v is not None or k in ("threshold", "interval")}
 
     def check_target(self, target: TargetSchema) -> None:
-        """`ValueError` where such a target has no such rules."""
+        """Raise ValueError if the rules do not suit the target."""
         if self.threshold is not None and len(target.classes) != 2:
             raise ValueError("it has a threshold, and not two classes")
         if self.factors is not None and len(self.factors) != len(target.classes):
@@ -185,12 +186,13 @@ class AnswerRules:
             raise ValueError("it has a quantile of classes")
 
     def answered(self, given: NDArray[Any]) -> NDArray[Any]:
-        """Return the predictions: probabilities, means, or quantiles."""
+        """Return quantiles for predicted means if there is a quantile rule; else `given` itself,
+        which are means or probabilities."""
         return given if self.quantile is None else self.quantile.of(given)
 
     def applied(self, answers: Evaluation) -> Evaluation:
-        """Apply the rules to predictions of networks. A quantile is compared with a constant
-        quantile."""
+        """Return the evaluation of networks' predictions with the rules applied. The constant
+        prediction follows a quantile and a central class, too."""
         if self.decides:
             answers = replace(answers, decided=self.decided(answers.given))
         if self.interval is not None:
@@ -203,7 +205,7 @@ class AnswerRules:
         return answers
 
     def decided(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
-        """The code of the class that is answered for each row."""
+        """Return the code of the predicted class for each row of probabilities [rows, classes]."""
         if self.factors is not None:
             return decided_by(self.factors, probabilities)
         if self.central is not None:
@@ -217,9 +219,9 @@ PLAIN_RULES = AnswerRules()
 
 
 def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> Scoring:
-    """What is asked for, as this target can have it; TableError where it cannot. The classes of
-    F1 and balanced accuracy are decided by a threshold, or by factors, that are found, unless one
-    is given."""
+    """Return the options with the metric's full name, and for F1 and balanced accuracy with an
+    automatic threshold (or factors) unless one is given. `truth` has the known targets. TableError
+    if an option does not suit the target, or the rows are too few for the interval."""
     classes = bool(target.classes)
     metric = metric_of(asked.metric or main_metric(classes), classes, target.ordered)
     if metric.name == "rmsle" and (truth < 0).any():
@@ -279,12 +281,13 @@ def _check_rows(level: float, rows: int, needed: int) -> None:
 
 
 def rows_for(level: float) -> int:
-    """Return the smallest number of rows for intervals of this level."""
+    """Return the smallest number of predictions to fit intervals of this level on."""
     return math.ceil(2 / (1 - level) - 1e-9) - 1
 
 
 def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerRules:
-    """Fit the rules on predictions for rows that the networks were not trained on."""
+    """Return the rules, fitted on predictions for rows that the networks were not trained on;
+    TableError if they are too few for the interval."""
     threshold, factors = asked.threshold, None
     metric = asked.metric or main_metric(bool(target.classes))
     if threshold == AUTO and len(target.classes) > 2:
@@ -297,8 +300,9 @@ def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> An
 
 
 def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
-    """Apply to each prediction the rules that were fitted on the rows of other folds, so that a
-    row's own truth has no influence on its prediction."""
+    """Return the evaluation with the rules applied that were fitted on the rows of other folds, so
+    that a row's truth has no influence on its prediction. Without folds, no rule is applied, except
+    that the constant prediction follows a central class."""
     found = by_fold(fold_rules(asked, target, answers), answers)
     if asked.central is not None:
         found = with_central_constant(asked.central, found)
@@ -309,7 +313,7 @@ def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> E
 
 
 def fold_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> dict[int, AnswerRules]:
-    """Return the rules of each fold, fitted on the rows of the other folds; None without folds, or
+    """Return the rules of each fold, fitted on the rows of the other folds; empty without folds, or
     if there is nothing to fit."""
     folds = answers.folds
     if folds is None or not asked.rules:
@@ -321,7 +325,8 @@ def fold_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> dic
 
 
 def by_fold(rules: Mapping[int, AnswerRules], answers: Evaluation) -> Evaluation:
-    """Apply to each prediction the rules of its fold."""
+    """Return the evaluation with each fold's rules applied to its rows; unchanged without rules or
+    folds."""
     if not rules or answers.folds is None:
         return answers
     parts: list[tuple[NDArray[np.int64], Evaluation]] = []
@@ -334,8 +339,8 @@ def by_fold(rules: Mapping[int, AnswerRules], answers: Evaluation) -> Evaluation
 
 
 def best_threshold(answers: Evaluation, metric: str) -> float:
-    """Return the threshold of the second class with the best metric; of equally good ones, the one
-    nearest to 0.5."""
+    """Return the threshold of the second class with the best metric, among about 400 values with
+    four decimals; of equally good ones, the one nearest to 0.5."""
     given = answers.given[:, 1].astype(np.float64)
     some = np.quantile(given, np.linspace(0, 1, _GRID + 1))
     tried = np.unique(np.concatenate([np.arange(1, _GRID) / _GRID, some]).round(4))
@@ -351,7 +356,8 @@ def _figure_at(answers: Evaluation, metric: str, threshold: float) -> float:
 
 
 def interval_rule(answers: Evaluation, level: float) -> IntervalRule:
-    """Fit the intervals on the errors of out-of-fold predictions."""
+    """Return intervals fitted on the errors of out-of-fold predictions; TableError if there are too
+    few rows. If no true number is negative, no end is."""
     given, errors = answers.given, answers.truth - answers.given
     knots, sizes = _sizes(given, np.abs(errors))
     scaled: Floats = np.sort(errors / np.interp(given, knots, sizes))
@@ -364,9 +370,9 @@ def interval_rule(answers: Evaluation, level: float) -> IntervalRule:
 
 
 def quantile_rule(answers: Evaluation, level: float) -> QuantileRule:
-    """Fit the quantile on the errors of out-of-fold predictions: the order statistic at (n + 1) ·
-    level, linearly interpolated, so that on average this share of new rows is below it; with few
-    rows, the smallest or largest error."""
+    """Return the quantile fitted on the errors of out-of-fold predictions: the order statistic at
+    (n + 1) · level, linearly interpolated, so that on average this share of new rows is below it;
+    with few rows, the smallest or largest error. If no true number is negative, no quantile is."""
     given, errors = answers.given, answers.truth - answers.given
     knots, sizes = _sizes(given, np.abs(errors))
     scaled: Floats = errors / np.interp(given, knots, sizes)
@@ -380,8 +386,8 @@ def _quantile(values: Floats, level: float) -> float:
 
 
 def _sizes(given: Floats, sizes: Floats) -> tuple[Floats, Floats]:
-    """Return the size of errors by the predicted number: means in bins of equally many rows, at
-    their mean prediction; none is much smaller than the overall mean."""
+    """Return ascending knots and the size of errors at each, for predictions and absolute errors:
+    means in up to 20 bins of equally many rows; none is below a thousandth of the mean of all."""
     bins = max(1, min(_MOST_BINS, len(given) // _BIN))
     parts = np.array_split(np.argsort(given, kind="stable"), bins)
     knots = np.array([math.fsum(given[part]) / len(part) for part in parts])

@@ -98,8 +98,13 @@ class BaseTabular(BaseEstimator):
     def _train(
         self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
-        """Train on the rows that have a target of the given type; return the examined table and the
-        fit."""
+        """Train on the rows that have a target; return the examined table. Sets `model_`, `score_`
+        and `columns_`.
+
+        `kind` is the type of the target, such as "category", `sides` has the groups, the order and
+        the weights of the rows, `test` the test rows. Warns of remarks on columns (TableWarning),
+        and if Ctrl+C ended the training early.
+        """
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         report, start = VerboseReport(bool(self.verbose)), time.monotonic()
         with InTraining(self):
@@ -130,7 +135,8 @@ class BaseTabular(BaseEstimator):
     def _examine(
         self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
-        """Return rows and target as one examined table."""
+        """Return rows and target as one examined table; warn if rows have no target. Sets
+        `n_features_in_` and `feature_names_in_`."""
         columns = self._columns(X, first=True)
         check_rows(columns, target)
         given = {column.name: column for column in columns}
@@ -156,13 +162,15 @@ class BaseTabular(BaseEstimator):
         return examined
 
     def _test_table(self, X: Any, y: FrameColumn, name: str) -> Table:
-        """Return the table of test rows with their targets."""
+        """Return the table of test rows with their targets, in a column `name`; ValueError if they
+        differ in length."""
         columns = self._columns(X, first=False)
         check_consistent_length(range(row_count(columns)), y.values)
         return table_of([*columns, replace(y, name=name)], "the test rows", self._missing())
 
     def _predicted(self, X: Any) -> Prediction:
-        """Return the model's predictions for all rows."""
+        """Return the model's predictions for all rows. NotFittedError before `fit`; TableWarning if
+        cells have values that training did not."""
         check_is_fitted(self)
         columns = self._place_columns(X)
         cells = direct_cells(self.model_.schema, columns)
@@ -179,8 +187,9 @@ class BaseTabular(BaseEstimator):
         return table_of(self._place_columns(X), "X")
 
     def _place_columns(self, X: Any) -> list[FrameColumn]:
-        """Return the columns of rows to predict: by name in a mapping, and for a model from a file;
-        in a frame, they must be those of training, as in scikit-learn; in an array, by position."""
+        """Return the columns of rows to predict: by name in a mapping, and in a frame for a model
+        from a file; after `fit`, a frame must have the columns of training, as in scikit-learn; an
+        array has them by position. TableError if the number of its columns is another."""
         columns = self._columns(X, first=False)
         if is_mapping(X):
             return columns
@@ -200,8 +209,8 @@ class BaseTabular(BaseEstimator):
         return [c if c.name == name else replace(c, name=name) for c, name in pairs]
 
     def _columns(self, X: Any, first: bool) -> list[FrameColumn]:
-        """Check the columns of X as scikit-learn does, and return them; `first` is true if they are
-        new."""
+        """Check the columns of X as scikit-learn does, and return them. In `fit`, `first` is true,
+        and `n_features_in_` and `feature_names_in_` are set."""
         from_file = not first and not hasattr(self, "columns_")
         if is_mapping(X):
             columns = mapping_columns(X)
@@ -230,6 +239,7 @@ class BaseTabular(BaseEstimator):
         return known is not None and names is not None and known.tolist() == list(names)
 
     def _missing(self) -> tuple[str, ...]:
+        """Return `missing_values`; ValueError if one is not a text."""
         given: Sequence[Any] = self.missing_values
         wrong = [text for text in given if not isinstance(text, str)]
         if wrong:
@@ -240,7 +250,7 @@ class BaseTabular(BaseEstimator):
         return tuple(self.missing_values)
 
     def _class_weights(self) -> dict[str, float] | Literal["balanced"] | None:
-        """Return the class weights by name."""
+        """Return the class weights by name; None: all classes count alike."""
         return None
 
     def _scoring(self) -> Scoring:
@@ -260,7 +270,15 @@ class BaseTabular(BaseEstimator):
         Parameters
         ----------
         path : str or path
-            The model file; an existing file is replaced. OutputError if it cannot be written.
+            The model file; an existing file is replaced. With several targets it has a model for
+            each.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        OutputError
+            If the file cannot be written.
         """
         check_is_fitted(self)
         each: list[BaseTabular] = getattr(self, "estimators_", [self])
@@ -273,17 +291,22 @@ class BaseTabular(BaseEstimator):
         Parameters
         ----------
         path : str or path
-            The model file. ModelFileError if it is not one, is damaged, or has the other type of
-            target.
+            The model file.
         target : str or None, default=None
             The target, for a file with models of several targets. By default a TabularRegressor
-            predicts all of them, if they are numbers.
+            predicts all of them, if they are numbers; a TabularClassifier needs one.
 
         Returns
         -------
         self : TabularClassifier or TabularRegressor
             A fitted estimator. It finds the columns that the network uses by name, and ignores
-            others.
+            others. It has no `columns_`, and its `score_` no metrics but the first one.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is not a model file, is damaged, does not have the target, or the target is
+            not of the type that this class predicts.
         """
         models = TargetModels.load(path).only(target, str(path)).models
         if len(models) == 1:
@@ -293,7 +316,8 @@ class BaseTabular(BaseEstimator):
     @classmethod
     @computed_to_nearest
     def from_model(cls, model: TableModel, label: str = "the model") -> Any:
-        """Return the estimator of a `TableModel`; `label` is its name in messages."""
+        """Return the fitted estimator of a `TableModel`; ModelFileError if its target is not of the
+        type that this class predicts. `label` is the name of the model in messages."""
         self = cls._of_model(model, label)
         self.set_params(
             random_state=model.training["seed"],
@@ -322,7 +346,8 @@ class BaseTabular(BaseEstimator):
 
 
 def _parameters_of(model: TableModel) -> dict[str, Any]:
-    """Return the parameters of a model's score, threshold and intervals."""
+    """Return the parameters of an estimator that follow from a model: `metric`, `threshold`,
+    `class_order` and `interval`, unless they are the default."""
     metric, rules = model.training["score"]["metric"], model.rules
     usual = metric == main_metric(bool(model.schema.target.classes))
     found: dict[str, Any] = {} if usual else {"metric": metric}
@@ -338,7 +363,7 @@ def _parameters_of(model: TableModel) -> dict[str, Any]:
 
 
 def test_pair(test: Any) -> tuple[Any, Any] | None:
-    """Return the rows and targets of `test`, or None."""
+    """Return the rows and targets of `test`, or None; ValueError if it is not a pair."""
     if test is None:
         return None
     pair: Any = test
@@ -348,8 +373,9 @@ def test_pair(test: Any) -> tuple[Any, Any] | None:
 
 
 def _side_column(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
-    """Return the name of the column of groups, order or weights: one of X, or given values, which
-    become a column that is not an input."""
+    """Return the name of the column of groups, order or weights. A text is a column of X; other
+    values are added to `given` as a new column. ValueError if X has no such column, or the values
+    are not as many as its rows."""
     if values is None:
         return None
     if isinstance(values, str):
@@ -366,14 +392,16 @@ def _side_column(what: str, values: Any, given: dict[str, FrameColumn]) -> str |
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:
-    """Return the name, or a similar one that is not taken."""
+    """Return the name, with underscores appended until it is not taken."""
     while name in taken:
         name += "_"
     return name
 
 
 def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
-    """Raise an error unless there are as many rows as targets, and enough of them."""
+    """Raise TableError if there are no columns, too few rows, or targets of another type than
+    number, text, boolean or date; ValueError if there are not as many rows as targets. No rows at
+    all are refused later, with the table."""
     if not columns:
         raise TableError("X has no columns; pass at least one")
     rows = row_count(columns)

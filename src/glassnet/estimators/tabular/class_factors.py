@@ -4,7 +4,7 @@ In: probabilities of three classes or more, and the truth. Out: a factor for eac
 best accuracy, balanced accuracy or F1. For two classes this would be a threshold. The search
 changes one factor after the other, starting from 1 and from 1 / share of the class, first in large
 steps, then in small ones, and keeps improvements. Rows whose prediction changes are found in one
-pass: a class is predicted if its factor is above (largest other product) / (its probability).
+pass: a class is predicted if its factor is at least (largest other product) / (its probability).
 """
 
 from __future__ import annotations
@@ -25,16 +25,22 @@ _BETTER = 1e-9
 
 
 def best_factors(given: NDArray[Any], truth: NDArray[Any], metric: str) -> tuple[float, ...]:
-    """The factor of each class by which `metric` is best, 1 for the commonest one.
+    """Return the best factors for a metric that the search finds.
 
     Parameters
     ----------
     given : ndarray of shape (n, classes)
-        Probabilities of rows that the networks have not seen.
+        Out-of-fold probabilities; of very many, evenly spaced rows are used.
     truth : int ndarray of shape (n,)
         Codes of their classes; rows with a code below 0 are left out.
     metric : str
-        "accuracy", "balanced_accuracy" or "f1".
+        "accuracy", "balanced_accuracy" or "f1" (the mean over the classes).
+
+    Returns
+    -------
+    factors : tuple of float
+        One per class, with four digits, 1 for the most frequent class; all 1 if no others are
+        better.
     """
     rows = np.flatnonzero(truth >= 0)
     rows = rows[:: max(1, -(-given.size // _MOST))]
@@ -57,7 +63,8 @@ def decided_by(factors: tuple[float, ...], given: NDArray[Any]) -> NDArray[np.in
 
 
 def _climbed(chances: Floats, codes: NDArray[np.int64], start: Floats, metric: str) -> Floats:
-    """Return factors that no change of a single factor improves, within the search steps."""
+    """Return the factors after one pass over the classes for each of `_STEPS`: each factor in turn
+    moves to the best of `2 * _REACH + 1` values, if the metric gets better."""
     factors = start.astype(np.float64)
     for step in _STEPS:
         places = np.arange(-_REACH, _REACH + 1)
@@ -117,7 +124,8 @@ def _of_counts(
     hits: NDArray[np.int64], predicted: NDArray[np.int64], true: NDArray[np.int64], metric: str
 ) -> Floats:
     """Return metrics [n] from the counts of correct predictions [n, classes], of predictions [n,
-    classes] and of true rows [classes]."""
+    classes] and of true rows [classes]. Balanced accuracy is the mean over the classes that occur,
+    F1 over those that occur or are predicted."""
     if metric == "accuracy":
         return hits.sum(axis=1) / max(int(true.sum()), 1)
     if metric == "balanced_accuracy":

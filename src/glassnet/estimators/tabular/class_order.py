@@ -1,4 +1,4 @@
-"""The order of the classes of a target, as a person gives it or as a data frame has it.
+"""The order of the classes of a target, from the user or from a categorical column.
 
 In: `class_order` of an estimator, and labels. Out: the kind of the target.
 """
@@ -17,8 +17,11 @@ OfClasses = Sequence[Any] | bool | None
 
 
 def target_kind(order: OfClasses, y: Any) -> str:
-    """`ordered:` and the classes, or `category`. Without an order an ordered categorical of pandas
-    has its own."""
+    """Return the type of the target: `ordered:` and a JSON list of the classes, or `category`.
+
+    If `order` is None, an ordered categorical of pandas has the order of its categories, without
+    those that do not occur. TableError if `order` is True or a text.
+    """
     if order is None:
         order = _own_order(y)
     if order is None or order is False:
@@ -32,7 +35,8 @@ def target_kind(order: OfClasses, y: Any) -> str:
 
 
 def _own_order(y: Any) -> list[Any] | None:
-    """The categories of an ordered categorical that occur in it."""
+    """Return the categories of an ordered categorical that occur in it; None if fewer than two do,
+    or y is not one."""
     dtype: Any = getattr(y, "dtype", None)
     if getattr(dtype, "ordered", None) is not True:
         return None
@@ -41,7 +45,7 @@ def _own_order(y: Any) -> list[Any] | None:
 
 
 def _label(value: Any) -> str:
-    """A class as a table has it."""
+    """Return the text of a class in a table."""
     plain: Any = value.item() if hasattr(value, "item") else value
     number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
     return number_label(float(plain)) if number else str(plain)

@@ -35,8 +35,9 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 class Curve:
     """Values of a column with the centred mean prediction at each; for classes, one for each class.
 
-    `at` has numbers for a number, seconds since 1970 for a date, texts for other columns; `counts`
-    are the rows with that value, or nearest to it.
+    `at` has numbers for a number, seconds since 1970 for a date, texts for other columns: all
+    values, or 24 evenly spaced ones between the quantiles 0.01 and 0.99 of a number, or the ten
+    most frequent texts. `counts` are the rows of the table with that value, or nearest to it.
     """
 
     column: str
@@ -65,8 +66,9 @@ def value_text(value: Any, kind: str) -> str:
 def curve(
     model: TableModel, cells: Mapping[str, Cells], x: NDArray[np.float32], column: str
 ) -> Curve | None:
-    """Return the curve of a column over rows x, which are all of the cells or some; None if the
-    column has fewer than two values, or holds free text. At most ROWS rows are used."""
+    """Return the curve of a column over encoded rows x; None if the column has fewer than two
+    values, or holds free text. `cells` are those of the whole table. At most ROWS rows of x, evenly
+    spaced, are used."""
     kind, at, counts = _values(model, cells[column], column)
     if len(at) < 2:
         return None
@@ -90,7 +92,8 @@ def _columns(given: NDArray[Any]) -> NDArray[np.float64]:
 def _values(
     model: TableModel, column_cells: Cells, column: str
 ) -> tuple[str, list[Any], list[int]]:
-    """Return the type of a column, the values of its curve, and the number of rows at each."""
+    """Return the type of a column, the values of its curve, and the number of rows at each; a
+    number with fewer than two values has none."""
     encoder = next(one for one in model.schema.columns if one.name == column)
     if isinstance(column_cells, Numbers):
         kind = "date" if isinstance(encoder, DateEncoder) else "number"
@@ -121,7 +124,8 @@ def _cells_of(at: list[Any], like: Cells) -> Cells:
 def _with_changed_column(
     cells: Mapping[str, Cells], column: str, changed: Cells
 ) -> dict[str, Cells]:
-    """Return copies of the first row of the table with other values of one column."""
+    """Return the cells of copies of the first row, one for each value in `changed`, which are those
+    of one column."""
     count = len(changed.values) if isinstance(changed, Numbers) else len(changed)
     first = np.zeros(count, np.int64)
     found: dict[str, Cells] = {}

@@ -34,22 +34,27 @@ _STREAM = 0x53484150  # "SHAP"
 
 @dataclass(frozen=True)
 class Contributions:
-    """`base` and the contributions of the columns add up to the prediction for the row; for
-    classes, there is one of each for each class."""
+    """The contributions of the columns, whose sum with `base` is the prediction for the row. A
+    number is one output; for classes, each class is one."""
 
     columns: tuple[str, ...]
-    base: NDArray[np.float64]  # the mean answer for the rows compared with, of shape (outputs,)
+    base: NDArray[np.float64]  # the mean prediction of the background rows, of shape (outputs,)
     values: NDArray[np.float64]  # of shape (columns, outputs)
-    errors: NDArray[np.float64]  # standard errors of sampling; 0 where all sets were taken
-    answer: NDArray[np.float64]  # of shape (outputs,)
-    exact: bool
-    compared: int  # rows that it is compared with
+    errors: NDArray[np.float64]  # standard errors of sampling, as `values`; 0 if `exact`
+    answer: NDArray[np.float64]  # the prediction for the row, of shape (outputs,)
+    exact: bool  # whether all sets of columns were used
+    compared: int  # the number of background rows
 
 
 def contributions(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], seed: int = 0
 ) -> Contributions:
-    """Return the contributions of all columns to the prediction for a row."""
+    """Return the contributions of all columns to the prediction for an encoded row.
+
+    At most BACKGROUND of the encoded rows `others`, chosen at random by the seed, are the
+    background. With eight to ten columns there are fewer, so that all sets together need at most
+    about 20,000 predictions.
+    """
     columns = model.schema.places
     compared = others[permutation(len(others), seed, _STREAM)[:BACKGROUND]]
     exact = len(columns) <= MOST_EXACT
@@ -73,8 +78,8 @@ def contributions(
 
 
 def _add_up_exactly(values: Floats, total: Floats) -> Floats:
-    """Add the rounding error of their sum to the largest value, so that the values add up
-    exactly."""
+    """Return values [columns, outputs] whose sums are `total` [outputs]: the rounding error of each
+    sum is added to the value that is largest in absolute value."""
     found = values.copy()
     for output in range(values.shape[1]):
         largest = int(np.abs(values[:, output]).argmax())
@@ -90,8 +95,8 @@ def _outputs(model: TableModel, x: NDArray[np.float32]) -> Floats:
 def _exact_shapley(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
 ) -> tuple[Floats, Floats]:
-    """Compute the definition: what a column adds to each set, weighted by the number of orders with
-    it."""
+    """Return the base and the contributions by the definition: what a column adds to each set,
+    weighted by the share of orders in which exactly this set comes before it."""
     count = len(parts)
     worth = np.stack([
         _outputs(model, _mixed_rows(row, others, [parts[i] for i in range(count) if code >> i & 1]))
@@ -122,7 +127,8 @@ def _sampled_shapley(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32],
     parts: list[list[int]], seed: int,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
-    """Sample random orders of the columns and their reverses, from one background row at a time."""
+    """Return the base, the contributions and their standard errors from random orders of the
+    columns and their reverses, each pair from one background row."""
     count, pairs = len(parts), max(1, _ORDERS // len(others)) * len(others)
     sums: list[Any] = []
     starts: list[Any] = []

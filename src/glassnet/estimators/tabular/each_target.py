@@ -28,7 +28,7 @@ _SINGLE, _SEVERAL = ("model_", "score_"), ("estimators_",)  # what a fit leaves
 
 def several_columns(y: Any) -> list[FrameColumn] | None:
     """Return the columns of several targets: those of a frame with their names, those of an array
-    as y0, y1, …; None for a single target."""
+    or a list of rows as y0, y1, …; None for a single target."""
     if is_frame(y):
         found = frame_columns(collect_frame(y))
         return found if len(found) > 1 else None
@@ -47,8 +47,11 @@ def fit_each(
     test: tuple[Any, Any] | None,
     taken: set[str],
 ) -> list[Any]:
-    """Fit a copy of this estimator for each column; no name may be taken. They share its
-    `time_limit`."""
+    """Return a fitted copy of the estimator for each column.
+
+    The copies share its `time_limit`. A name in `taken` gets underscores appended; all names are
+    added to `taken`. ValueError if the targets of `test` are not as many.
+    """
     start, made = time.monotonic(), list[Any]()
     scored = None if test is None else several_columns(test[1])
     if test is not None and (scored is None or len(scored) != len(columns)):
@@ -72,14 +75,15 @@ def fit_each(
 
 
 def forget_others(est: Any, several: bool) -> None:
-    """Delete the attributes that an earlier fit with another number of targets left."""
+    """Delete the attributes that an earlier fit left: those of one target if `several`, else those
+    of several."""
     for name in _SINGLE if several else _SEVERAL:
         if hasattr(est, name):
             delattr(est, name)
 
 
 def check_single(est: Any, what: str) -> None:
-    """Raise GlassnetError if an estimator has several targets, and `what` is for one."""
+    """Raise GlassnetError if an estimator has several targets; `what` is the method for one."""
     each = getattr(est, "estimators_", None)
     if each is not None:
         raise GlassnetError(

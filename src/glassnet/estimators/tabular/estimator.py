@@ -1,6 +1,6 @@
-"""`TabularClassifier` and `TabularRegressor`: what `glassnet fit` does, behind scikit-learn's face.
+"""`TabularClassifier` and `TabularRegressor`: `glassnet fit` as scikit-learn estimators.
 
-In: messy rows and a target. Out: fitted estimators that answer in the target's own terms.
+In: raw rows and a target. Out: fitted estimators that predict classes, or numbers in the unit of y.
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         Texts that mean missing, such as "NA", in addition to None, NaN and the empty text.
     metric : str or None, default=None
         Metric of `score_`: "accuracy" (None), "balanced_accuracy", "f1", "auc",
-        "average_precision", "log_loss" or "brier". The network is trained with the log-loss in any
-        case. "f1" and "balanced_accuracy" imply `threshold="auto"`.
+        "average_precision", "log_loss" or "brier"; for ordered classes also "mae_classes" and
+        "quadratic_kappa", with which `predict` returns the median or the mean class. The network is
+        trained with the log-loss in any case. "f1" and "balanced_accuracy" imply
+        `threshold="auto"`.
     threshold : float, "auto" or None, default=None
         The second of two classes is predicted if its probability is at least this. "auto" finds the
         best threshold for the metric on out-of-fold predictions; with more classes, a factor for
@@ -94,10 +96,10 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         `confusion` the counts by true and predicted class. Each row is predicted by networks that
         were trained without it.
     columns_ : dict
-        The type of each column.
+        The type of each column of X by name; not after `load`.
     explain_ : Explainer
-        Why it predicts as it does: `explain_(X, y)` is what `explain` gives, `explain_.row(X, row)`
-        what `explain_row` gives, `explain_.nearest(…)` what `nearest_rows` gives.
+        `explain_(X, y)` is `explain`, `explain_.row(X, row)` is `explain_row`, and
+        `explain_.nearest(…)` is `nearest_rows`.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -185,6 +187,13 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         -------
         self : TabularClassifier
             The fitted estimator.
+
+        Raises
+        ------
+        TableError
+            If the rows are too few, or a parameter does not suit the table or the classes.
+        ValueError or TypeError
+            If y is not classes or mixes texts and numbers, lengths differ, or a parameter is wrong.
         """
         (labels, target), pair = check_labels(y), test_pair(test)
         tested = None if pair is None else (pair[0], check_labels(pair[1])[1])
@@ -197,7 +206,8 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the most probable class of each row, or the class that the threshold decides.
+        """Predict the most probable class of each row, or the class by the threshold, by the
+        factors of the classes, or by the metric of ordered classes.
 
         Parameters
         ----------
@@ -207,7 +217,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Classes.
+            Classes, in the dtype of `classes_`.
         """
         found = self.predict_proba(X)
         if not self.model_.rules.decides:
@@ -234,7 +244,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         return found[:, self._order]
 
     def _take_classes(self, labels: np.ndarray) -> None:
-        """Map the classes of the model, which may have another order, to the user's labels."""
+        """Set `classes_` to the sorted labels; `labels` are in the order of the model's classes."""
         self._order = np.argsort(labels, kind="stable")
         self.classes_ = labels[self._order]
 
@@ -308,10 +318,10 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         metrics by name, `coverage` the coverage of the intervals. Each row is predicted by networks
         that were trained without it.
     columns_ : dict
-        The type of each column.
+        The type of each column of X by name; not after `load`.
     explain_ : Explainer
-        Why it predicts as it does: `explain_(X, y)` is what `explain` gives, `explain_.row(X, row)`
-        what `explain_row` gives, `explain_.nearest(…)` what `nearest_rows` gives.
+        `explain_(X, y)` is `explain`, `explain_.row(X, row)` is `explain_row`, and
+        `explain_.nearest(…)` is `nearest_rows`.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -389,6 +399,13 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         -------
         self : TabularRegressor
             The fitted estimator.
+
+        Raises
+        ------
+        TableError
+            If y is not numbers, the rows are too few, or a parameter does not suit the table.
+        ValueError
+            If y is infinite, lengths differ, or a parameter is wrong.
         """
         pair, sides = test_pair(test), {"groups": groups, "order": order, "weight": sample_weight}
         several = several_columns(y)
@@ -406,7 +423,7 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
     def _fit_target(
         self, X: Any, target: FrameColumn, sides: dict[str, Any], tested: Target | None
     ) -> None:
-        """Train on one target; `tested` has the test rows and their targets, if any."""
+        """Train on one target, of numbers; `tested` has the test rows and their targets, if any."""
         if target.kind == "date":
             raise TableError(
                 f"y has type {target.type}, and a regressor predicts numbers; turn it into some, "
@@ -447,7 +464,7 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         Returns
         -------
         ends : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2), float64
-            Lower and upper end of each row, in the unit of y. GlassnetError if the estimator was
+            Lower and upper end for each row, in the unit of y. GlassnetError if the estimator was
             fitted without `interval`.
         """
         if hasattr(self, "estimators_"):

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Evaluation:
     """Rows with their true values, a model's predictions, and those of a constant predictor.
 
-    For classes, the truth and the constant are codes (-1 is a class that the model does not know)
-    and predictions are probabilities of each class; else all three are numbers. Rows of one unit
-    are not independent, which the standard error takes into account.
+    For classes, the truth and the constant are codes [rows] (-1 is a class that the model does not
+    know) and predictions (`given`) are probabilities [rows, classes]; else all three are numbers
+    [rows]. Rows of one unit are not independent, which the standard error takes into account.
     """
 
     truth: NDArray[Any]
@@ -33,23 +33,23 @@ class Evaluation:
     units: NDArray[np.int64] | None = None
     folds: NDArray[np.int64] | None = None  # the fold of each row, where there are folds
     decided: NDArray[np.int64] | None = None  # classes by a threshold, else the most probable ones
-    ends: NDArray[np.float64] | None = None  # of intervals: a lower and an upper number a row
-    rows: NDArray[np.int64] | None = None  # their numbers in the table
-    weight: NDArray[np.float64] | None = None  # how much each counts, else all alike
+    ends: NDArray[np.float64] | None = None  # lower and upper end of intervals, [rows, 2]
+    rows: NDArray[np.int64] | None = None  # their indices in the table
+    weight: NDArray[np.float64] | None = None  # of each row; None: all count alike
     ordered: bool = False  # whether the classes have an order, which is that of their codes
 
     @property
     def choice(self) -> NDArray[np.int64]:
-        """Return the predicted class of each row."""
+        """The code of the predicted class of each row: `decided`, else the most probable class."""
         return self.given.argmax(axis=1) if self.decided is None else self.decided
 
     @property
     def scaled(self) -> NDArray[np.float64] | None:
-        """Weights whose mean is 1."""
+        """The weights divided by their mean; None without weights."""
         return None if self.weight is None else self.weight / self.weight.mean()
 
     def of(self, part: NDArray[Any]) -> Evaluation:
-        """Return some of the rows, by indices or a mask."""
+        """Return some of the rows, by an array of indices or a mask."""
         later = {
             name: None if (values := getattr(self, name)) is None else values[part]
             for name in ("units", "folds", "decided", "ends", "rows", "weight")
@@ -58,8 +58,9 @@ class Evaluation:
         return Evaluation(*whole, **later, ordered=self.ordered)
 
     def constant_answers(self) -> Evaluation:
-        """Return the same rows, predicted by the constant predictor; for classes, the class shares
-        among these rows."""
+        """Return the same rows, predicted by the constant predictor: numbers by `constant`, without
+        intervals; classes by the class `constant`, with the (weighted) shares of the classes among
+        these rows as probabilities."""
         if self.given.ndim == 1:
             return replace(self, given=self.constant.astype(np.float64), ends=None)
         known = self.truth >= 0
@@ -70,7 +71,8 @@ class Evaluation:
         return replace(self, given=given, decided=self.constant.astype(np.int64))
 
     def error_of(self, parts: NDArray[np.float64]) -> float:
-        """Return the standard error of the mean of one number per row, with mean 0."""
+        """Return the standard error of the mean of one number per row. The numbers must have mean
+        0. Those of a unit are added up first, since rows of a unit are not independent."""
         rows = len(parts)
         if self.units is None:
             return math.sqrt(math.fsum(parts**2) / max(rows - 1, 1) / rows)
@@ -80,7 +82,8 @@ class Evaluation:
 
 
 def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
-    """Return the rows of several evaluations, one after the other."""
+    """Return the rows of several evaluations, one after the other. All must have the same optional
+    fields."""
     if len(parts) == 1:
         return parts[0]
 

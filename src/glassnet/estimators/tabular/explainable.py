@@ -31,7 +31,10 @@ class ExplainableTabular(BaseTabular):
 
     @property
     def explain_(self) -> Explainer:
-        """Why the fitted estimator predicts as it does; AttributeError before `fit`."""
+        """The explanations of the fitted estimator, as an `Explainer`.
+
+        AttributeError before `fit`, and for an estimator of several targets.
+        """
         if not hasattr(self, "model_"):
             name = type(self).__name__
             if hasattr(self, "estimators_"):
@@ -49,18 +52,32 @@ class ExplainableTabular(BaseTabular):
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Rows, preferably not used in training; of many rows a part is used.
+            Rows, preferably not used in training; of many rows a random part is used, of 200 to
+            2,000 rows.
         y : array-like of shape (n_samples,)
-            Their true values.
+            Their true values; rows without one are left out.
         metric : str or None, default=None
-            Metric of the importances; None is "log_loss", or "rmse" for numbers.
+            Metric of the importances. None is "log_loss" for classes; for numbers "rmse", or the
+            quantile loss if the estimator predicts a quantile.
 
         Returns
         -------
         explanation : Explanation
             `importances` (how much the metric gets worse when a column is shuffled, with a standard
             error; largest first) and `curves` (the centred mean prediction by the values of a
-            column). `print` shows a table; `as_json()` returns plain values.
+            column) of the six most important columns. `print` shows a table; `as_json()` returns
+            JSON values.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        GlassnetError
+            If the estimator has several targets.
+        TableError
+            If a column is missing, or the target has no such metric.
+        ValueError
+            If X and y differ in length.
         """
         check_is_fitted(self)
         check_single(self, "explain")
@@ -77,18 +94,28 @@ class ExplainableTabular(BaseTabular):
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Rows; all others are the background that the row is compared with.
+            Rows. At most 100 of them, chosen at random, are the background that the row is compared
+            with.
         row : int
             Index of the row in X, from 0.
-        of : str or None, default=None
+        of : class label or None, default=None
             The class whose probability is explained; None: the predicted class.
 
         Returns
         -------
         explanation : RowExplanation
             `base`, the mean prediction of the background rows, `answer`, the prediction for this
-            row, and `ranked()`: columns, contributions and their standard errors, largest first.
-            The contributions add up to answer − base.
+            row, and `ranked()`: columns, contributions and their standard errors, by decreasing
+            absolute value. The contributions add up to answer − base.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        GlassnetError
+            If the estimator has several targets.
+        TableError
+            If X has no such row, a column is missing, or there is no such class.
         """
         check_is_fitted(self)
         check_single(self, "explain_row")
@@ -108,15 +135,27 @@ class ExplainableTabular(BaseTabular):
         row : int
             Index of the row in X, from 0.
         X_train, y_train : as for `fit`
-            The training rows and their targets; the model does not store them.
+            The training rows and their targets, which the model does not store; rows without a
+            target are left out.
         count : int, default=5
-            Number of rows to return.
+            Number of rows to return, or all if there are fewer.
 
         Returns
         -------
         nearest : NearestRows
             `rows`, nearest first, with their indices in X_train, Euclidean distances of the encoded
-            inputs, targets and cells.
+            inputs, and targets and cells as texts.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        GlassnetError
+            If the estimator has several targets.
+        TableError
+            If X has no such row, or a column is missing.
+        ValueError
+            If X_train and y_train differ in length.
         """
         check_is_fitted(self)
         check_single(self, "nearest_rows")
@@ -130,7 +169,7 @@ class ExplainableTabular(BaseTabular):
 
 @dataclass(frozen=True)
 class Explainer:
-    """The explanations of a fitted estimator; called as a function it gives that of all rows.
+    """The explanations of a fitted estimator. A call is `explain`.
 
     Parameters
     ----------
@@ -141,15 +180,15 @@ class Explainer:
     estimator: ExplainableTabular
 
     def __call__(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
-        """Importance and curves, as `explain` gives them."""
+        """Return importances and curves: the estimator's `explain`."""
         return self.estimator.explain(X, y, metric=metric)
 
     def row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
-        """Contributions to the prediction for one row, as `explain_row` gives them."""
+        """Return the contributions to the prediction for one row: the estimator's `explain_row`."""
         return self.estimator.explain_row(X, row, of=of)
 
     def nearest(
         self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
     ) -> NearestRows:
-        """The training rows nearest to a row, as `nearest_rows` gives them."""
+        """Return the training rows nearest to a row: the estimator's `nearest_rows`."""
         return self.estimator.nearest_rows(X, row, X_train, y_train, count=count)

@@ -66,7 +66,8 @@ class Explanation:
 
     @property
     def shown(self) -> int:
-        """The index of the class that curves show; 0 for a number."""
+        """The index of the class that curves show as text: the second of two, else the first; 0 for
+        a number."""
         return len(self.classes) - 1 if len(self.classes) == 2 else 0
 
     def __str__(self) -> str:
@@ -126,10 +127,10 @@ class RowExplanation:
 
     target: str
     classes: tuple[str, ...]
-    row: int  # its number in the table, from 0
-    cells: dict[str, str]  # what it holds, as text
+    row: int  # its index in the table, from 0
+    cells: dict[str, str]  # its values as texts, by column
     found: Contributions
-    of: int  # the place of the class that is explained; 0 for a number
+    of: int  # the index of the class that is explained; 0 for a number
 
     @property
     def base(self) -> float:
@@ -138,11 +139,11 @@ class RowExplanation:
 
     @property
     def answer(self) -> float:
-        """The prediction for this row."""
+        """The prediction for this row: the number, or the probability of the class `of`."""
         return float(self.found.answer[self.of])
 
     def ranked(self) -> list[tuple[str, float, float]]:
-        """Return columns, contributions and their standard errors, largest first."""
+        """Return columns, contributions and their standard errors, by decreasing absolute value."""
         values, errors = self.found.values[:, self.of], self.found.errors[:, self.of]
         both = zip(self.found.columns, values.tolist(), errors.tolist(), strict=True)
         return sorted(both, key=lambda pair: -abs(pair[1]))
@@ -196,7 +197,8 @@ class RowExplanation:
 def explain(
     model: TableModel, table: Table, *, metric: str | None = None, curves: int = CURVES
 ) -> Explanation:
-    """Return importances and curves of a model on a table that has the target."""
+    """Return importances and curves of a model on those rows of a table that have a target, or on
+    a random part of them. TableError if a column is missing, or the target has no such metric."""
     design, truth, _ = model.schema.labelled(table)
     some = some_rows(len(truth), len(model.schema.columns))
     x, truth = design.x[some], truth[some]
@@ -218,7 +220,8 @@ def explain_encoded(
     curves: int = CURVES,
     answer: Answer | None = None,
 ) -> Explanation:
-    """As `explain`, for encoded rows x with their truth; `cells` are those of the whole table."""
+    """As `explain`, for encoded rows x. `answers` has their truth, `cells` those of the whole
+    table. `answer` predicts encoded rows for the importances; curves are those of the model."""
     target = model.schema.target
     of_classes = bool(target.classes)
     name, level = main_loss(of_classes), model.rules.level
@@ -239,7 +242,8 @@ def explain_row(
     model: TableModel, table: Table, row: int, *, of: str | None = None, seed: int = 0
 ) -> RowExplanation:
     """Return the contribution of each column to the prediction for row number `row` (from 0): the
-    number, or the probability of the class `of`, by default the predicted class."""
+    number, or the probability of the class `of`, by default the predicted class. TableError if
+    there is no such row, column or class."""
     table.require_row(row)
     target = model.schema.target
     cells = model.schema.load(table)

@@ -41,16 +41,17 @@ class Trial:
 
 
 def bracket_work(epochs: int, most: int) -> tuple[int, int]:
-    """How many epochs of how many networks a bracket is, where `epochs` are planned and a training
-    ends after `most`, if one view chooses."""
+    """Return the number of epochs and the number of networks of a whole bracket. The recipe plans
+    `epochs` for a network, and no training lasts longer than `most` epochs. All views are assumed
+    to choose the same networks; if they differ, a bracket has more."""
     levels = [(CANDIDATES >> level, epochs // share) for level, share in enumerate(SHARES)]
     return sum(count * min(own, most) for count, own in levels), sum(count for count, _ in levels)
 
 
 def usable(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> NDArray[np.bool_]:
     """Return which networks each view may use, [views, networks]: the first view is of all rows,
-    the others are of the rows outside of each fold, in the order of the folds. All views may use
-    networks without a trial."""
+    the others (if the evaluations have folds) are of the rows outside of each fold, in the order of
+    the folds. All views may use networks without a trial, and those of the first level."""
     losses = _losses(answers)
     found = np.ones(losses.shape, np.bool_)
     for place, trial in enumerate(trials):
@@ -63,8 +64,9 @@ def usable(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> NDA
 
 
 def following(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> Trial | None:
-    """Return the next trial of the bracket that was begun last; None if it is complete, or there is
-    no bracket."""
+    """Return the next trial of the bracket that was begun last: the lowest candidate of its level
+    that is not yet trained and that a view chooses, else the first one of the next level. None if
+    the bracket is complete, or there is none."""
     last = next((trial for trial in reversed(trials) if trial is not None), None)
     if last is None:
         return None
@@ -95,7 +97,8 @@ def _better(
     losses: NDArray[np.float64],
     level: Trial,
 ) -> set[int]:
-    """Return the better half of the candidates of a level, among those that a view may use."""
+    """Return the better half of the candidates in the bracket and level of `level`, among the
+    networks that one view may use (`own`), by its `losses`."""
     rivals = [
         (float(losses[place]), trial.candidate)
         for place, trial in enumerate(trials)

@@ -33,7 +33,8 @@ _STREAM = 0x494D504F  # "IMPO": random numbers that nothing else draws
 
 @dataclass(frozen=True)
 class Importance:
-    """The importance of a column: how much worse the metric gets, and its standard error."""
+    """The importance of a column: how much worse the metric gets when it is shuffled, in the unit
+    of the metric, and its standard error."""
 
     column: str
     value: float
@@ -46,12 +47,13 @@ def main_loss(classes: bool) -> str:
 
 
 def some_rows(rows: int, columns: int, repeats: int = REPEATS) -> NDArray[np.int64]:
-    """Return the indices of as many rows as can be shuffled for all columns within seconds."""
+    """Return the ascending indices of random rows: `most_rows`, or all if there are fewer."""
     return np.sort(permutation(rows, 0, _STREAM)[: most_rows(columns, repeats)])
 
 
 def most_rows(columns: int, repeats: int = REPEATS) -> int:
-    """Return the maximum number of rows for importances."""
+    """Return the maximum number of rows for importances, 200 to 2,000, so that they take
+    seconds."""
     return min(max(_BUDGET // max(columns * repeats, 1), FEWEST_ROWS), MOST_ROWS)
 
 
@@ -63,8 +65,12 @@ def importances(
     repeats: int = REPEATS,
     answer: Answer | None = None,
 ) -> list[Importance]:
-    """Return the columns, the most important one first. `answers` have the truth of rows x;
-    `answer` predicts encoded rows, before rules; by default the model does."""
+    """Return the importances, the largest first.
+
+    `answers` has the truth of the encoded rows x; `answer` predicts encoded rows, before rules, by
+    default with the model. `metric` is by default log-loss or RMSE. Columns are left out if the
+    metric is undefined when they are shuffled; the list is empty if it is undefined for x.
+    """
     name = metric or main_loss(answers.given.ndim == 2)
     measured, answer = metric_named(name), answer or model.before_rules
     sign = measured.sign

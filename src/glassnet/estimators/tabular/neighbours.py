@@ -23,7 +23,8 @@ _WIDE = 60  # signs of the cells of a row
 
 @dataclass(frozen=True)
 class NearestRow:
-    """A training row: its number in its table, from 0, the distance, its target and its cells."""
+    """A training row: its index in its table, from 0, its distance, and its target and its cells as
+    texts ("" for a missing one)."""
 
     row: int
     distance: float
@@ -33,7 +34,8 @@ class NearestRow:
 
 @dataclass(frozen=True)
 class NearestRows:
-    """The nearest training rows of a row, nearest first."""
+    """The training rows nearest to the row with index `row`, nearest first; `target` is the name of
+    the target."""
 
     row: int
     target: str
@@ -54,7 +56,7 @@ class NearestRows:
         return "\n".join(self.lines())
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the rows as JSON values."""
+        """Return a dict of JSON values for each row."""
         return [
             {"row": one.row, "distance": one.distance, "target": one.target, "cells": one.cells}
             for one in self.rows
@@ -65,9 +67,12 @@ class NearestRows:
 def nearest_rows(
     model: TableModel, table: Table, row: int, training: Table, count: int = NEAREST
 ) -> NearestRows:
-    """Return the labelled rows of the training table that are nearest to row number `row` of a
-    table, by the Euclidean distance of the encoded inputs: scaled numbers, and 0 and 1 for
-    categories. Of equal distances, the first row is taken."""
+    """Return the `count` rows of the training table that are nearest to a row of a table, by the
+    Euclidean distance of the encoded inputs: scaled numbers, and 0 and 1 for categories.
+
+    `row` is an index, from 0; TableError if the table has no such row. Training rows without a
+    target are left out. Of equal distances, the first row comes first.
+    """
     table.require_row(row)
     schema = model.schema
     places = np.flatnonzero(~schema.target.read(schema.opened(training))[1])

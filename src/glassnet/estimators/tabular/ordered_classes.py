@@ -1,8 +1,8 @@
-"""Which of ordered classes is answered where a metric counts how far off an answer is, and kappa.
+"""Predict one of ordered classes for a metric of distances, and compute quadratic kappa.
 
 In: probabilities of the classes, in their order. Out: for each row the median class, which has the
-least expected distance to the true one, or the class nearest to the mean place, which has the least
-expected squared distance.
+least expected distance to the true one, or the class nearest to the mean of the class codes, which
+has the least expected squared distance.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ Central = Literal["median", "mean"]
 
 
 def central_class(central: Central, given: NDArray[Any]) -> NDArray[np.int64]:
-    """The code of the class that is answered for each row of probabilities [rows, classes]. Sums
-    are taken class after class, so that they have the same bits everywhere."""
+    """Return the code of the predicted class for each row of probabilities [rows, classes].
+
+    "median" is the first class up to which the probabilities add up to at least half of their sum;
+    "mean" is the mean code, rounded, with halves up. Sums are taken class after class, so that they
+    have the same bits everywhere.
+    """
     wide = given.astype(np.float64)
     if central == "median":
         below = np.cumsum(wide, axis=1)
@@ -35,8 +39,9 @@ def central_class(central: Central, given: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def with_central_constant(central: Central, answers: Evaluation) -> Evaluation:
-    """The answers beside a constant one that is chosen in the same way, by the shares of the
-    classes among these rows."""
+    """Return the evaluation with another constant prediction: the median or mean class by the
+    shares (weighted, if there are weights) of the classes among these rows. If no row has a known
+    class, it is returned unchanged."""
     known = answers.truth >= 0
     weight = None if answers.weight is None else answers.weight[known]
     shares = np.bincount(answers.truth[known], weight, minlength=answers.given.shape[1])[None]
@@ -49,11 +54,22 @@ def with_central_constant(central: Central, answers: Evaluation) -> Evaluation:
 def quadratic_kappa(
     truth: NDArray[Any], choice: NDArray[Any], weight: NDArray[np.float64] | None
 ) -> tuple[float, NDArray[np.float64]] | None:
-    """Cohen 1968, "Weighted kappa", with squares of distances, and the influence of each row on it.
+    """Return quadratic weighted kappa (Cohen 1968, "Weighted kappa"), and each row's influence.
 
-    It is 1 − O/E: O the mean squared distance of truth t and answer c, E that of a true and an
-    answered class drawn apart, which is m(t²) + m(c²) − 2 m(t) m(c) with means m. None where all
-    are one class.
+    Kappa is 1 − O/E. O is the mean squared distance of true code t and predicted code c. E is that
+    of a true and a predicted code drawn independently: m(t²) + m(c²) − 2 m(t) m(c) with means m.
+
+    Parameters
+    ----------
+    truth, choice : int ndarray of shape (n,)
+        Codes of the true and the predicted classes, from 0; at least one row.
+    weight : float64 ndarray of shape (n,) or None
+        Weights of the rows; None: all count alike.
+
+    Returns
+    -------
+    kappa, influence : float and float64 ndarray of shape (n,), or None
+        None if all true and predicted classes are the same one, where kappa is undefined.
     """
     t, c = truth.astype(np.int64), choice.astype(np.int64)
     if (t == c[0]).all() and (c == c[0]).all():

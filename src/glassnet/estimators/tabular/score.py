@@ -28,7 +28,7 @@ from glassnet.words import plural
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OTHERS = {True: ("log_loss",), False: ("r2", "mae")}  # figures beside the headline since ever
+OTHERS = {True: ("log_loss",), False: ("r2", "mae")}  # in `Score.others`, by whether of classes
 _MOST_CLASSES = 50  # of a confusion matrix
 
 
@@ -53,9 +53,10 @@ class Gain:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The coverage of prediction intervals, with a standard error, and their mean width."""
+    """The coverage of prediction intervals, with a standard error, and their mean width, in the
+    unit of the target."""
 
-    level: AnyFloat  # what was asked for
+    level: AnyFloat  # the nominal coverage
     value: AnyFloat
     error: AnyFloat
     width: AnyFloat
@@ -63,8 +64,8 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Score:
-    """A metric, its standard error, and the same metric of the constant predictor; further metrics
-    by name."""
+    """A metric, its standard error, and the same metric of the constant predictor; `figures` has
+    all metrics by name."""
 
     metric: MetricName
     value: AnyFloat
@@ -78,7 +79,7 @@ class Score:
     coverage: Coverage | None = field(default=None, metadata=LATER)
     threshold: float | None = field(default=None, metadata=LATER)  # of the second of two classes
     factors: tuple[float, ...] = field(default=(), metadata=LATER)  # of more classes
-    weight: Name | None = field(default=None, metadata=LATER)  # of rows, the column that has it
+    weight: Name | None = field(default=None, metadata=LATER)  # the column of the rows' weights
     averaging: AnyFloat = field(default=0.0, metadata=LATER)  # its part in the value, see averaging
 
     @property
@@ -95,8 +96,9 @@ def score(
     rules: AnswerRules = PLAIN_RULES,
 ) -> Score:
     """Return all metrics of these predictions; the headline is accuracy for classes, RMSE for
-    numbers, or the given metric. `level` is the nominal coverage of intervals, `rules` the decision
-    rules."""
+    numbers, or the given metric. `level` is the nominal coverage of intervals (None: there are
+    none); the threshold or factors of `rules` are recorded, not applied. TableError if the headline
+    is undefined for these rows."""
     main = metric or main_metric(bool(classes))
     known = figures(answers, metric)
     if main not in known:
@@ -116,13 +118,13 @@ def score(
 
 
 def with_decisions(found: Score, rules: AnswerRules) -> Score:
-    """Return the score with its threshold or factors."""
+    """Return the score with the threshold or factors of the rules."""
     return replace(found, threshold=rules.threshold, factors=rules.factors or ())
 
 
 def figures(answers: Evaluation, also: str | None = None) -> dict[str, Figure]:
-    """Return all metrics of these predictions, and a further one, with those of the constant
-    predictor."""
+    """Return all metrics of these predictions that are defined, and a further one, each with that
+    of the constant predictor."""
     constant, found = answers.constant_answers(), dict[str, Figure]()
     for metric in applicable(answers, also):
         reached, other = measure(metric.name, answers), measure(metric.name, constant)
@@ -132,7 +134,8 @@ def figures(answers: Evaluation, also: str | None = None) -> dict[str, Figure]:
 
 
 def confusion(answers: Evaluation) -> tuple[tuple[int, ...], ...]:
-    """Return counts by true and predicted class; empty for very many classes."""
+    """Return the counts of rows by true and predicted class, [true][predicted]; empty for more than
+    50 classes. Rows of an unknown class are left out."""
     count = answers.given.shape[1]
     if count > _MOST_CLASSES:
         return ()
@@ -143,7 +146,7 @@ def confusion(answers: Evaluation) -> tuple[tuple[int, ...], ...]:
 
 
 def coverage(answers: Evaluation, level: float) -> Coverage | None:
-    """Return the coverage of the intervals."""
+    """Return the coverage of the intervals; None if there are none."""
     if answers.ends is None:
         return None
     low, high = answers.ends.T
@@ -157,8 +160,9 @@ def coverage(answers: Evaluation, level: float) -> Coverage | None:
 
 
 def costs(answers: Evaluation, metric: str = "") -> NDArray[np.float64]:
-    """Return the loss of each row: −ln of the probability of the true class, the squared error, or
-    the quantile loss if that is the metric."""
+    """Return the loss of each row, [rows]: −ln of the probability of the true class (taken as 1e-38
+    if it is less, or the class is unknown), the squared error, or the quantile loss if `metric` is
+    one."""
     if answers.given.ndim == 1:
         level = metric_named(metric).quantile if metric else None
         if level is not None:

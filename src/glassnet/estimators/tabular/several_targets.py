@@ -2,7 +2,7 @@
 
 In: a table, the names of its targets, and options as for one. Out: an `ExaminedTable` and a
 `Scoring` for each. An option applies to the targets that can have it: a scale to numbers, class
-weights to classes; an option that applies to none is refused.
+weights to classes; TableError if an option applies to none.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class TargetOptions:
     order: str | None = None  # of classes, from the lowest to the highest: low<medium<high
 
     def concerns(self, target: TargetSchema) -> bool:
-        """Whether the order is of classes that this target has."""
+        """Return whether this target has at least one of the classes in `order`."""
         given = order_of(None if self.order is None else f"{ORDERED}:{self.order}")
         keys = {class_key(own, target.numeric) for own in target.classes}
         return given is not None and any(class_key(own, target.numeric) in keys for own in given)
 
 
 def target_names(given: Sequence[str], table: Table) -> tuple[str, ...]:
-    """Return the target columns that the user names, where `a,b` means two unless a column has that
-    name; TableError if the table lacks one, or there are too many."""
+    """Return the target columns that the user names, each once. `a,b` means two unless a column has
+    that name. TableError if the table lacks one, or there are more than MOST_TARGETS."""
     found: list[str] = []
     for text in given:
         parts = [part.strip() for part in text.split(",")]
@@ -76,7 +76,9 @@ def examine_targets(
     test: Table | None = None,
     packed: Sequence[bool | None] | None = None,
 ) -> list[ExaminedTable]:
-    """Examine the table for each target; the other targets are not inputs. See `examine`."""
+    """Return the table examined for each target (see `examine`); the other targets are not inputs.
+    `packed` has the argument of `examine` for each target. TableError if an option applies to no
+    target."""
     plain = replace(asked.options, weights=replace(asked.options.weights, classes=None))
 
     def examined(place: int, kinds: Mapping[str, str], options: SplitOptions) -> ExaminedTable:
@@ -109,14 +111,14 @@ def examine_targets(
 
 
 def _shown(column: Column, targets: Sequence[str]) -> Column:
-    """Mark a column that is another target."""
+    """Return the column; one of the targets becomes a column of type "target", not an input."""
     if column.name not in targets:
         return column
     return Column(column.name, "target", column.missing, "predicted as well", None)
 
 
 def _kinds_for(target: str, targets: Sequence[str], kinds: Mapping[str, str]) -> dict[str, str]:
-    """Return the column types in which the other targets are not inputs."""
+    """Return the column types of the user, with "drop" for the other targets."""
     others = dict.fromkeys((name for name in targets if name != target), "drop")
     return {**kinds, **others}
 
@@ -147,13 +149,13 @@ def _check_taken(
 
 
 def check_scorings(asked: Scoring, examined: Sequence[ExaminedTable]) -> list[Scoring]:
-    """Return the scoring options of each target; TableError if an option applies to none of
-    them."""
+    """Return the scoring options of each target; TableError if an option applies to none of them,
+    or has a wrong value."""
     suited = [_suited(asked, one.target) for one in examined]
     for name in ("metric", "threshold", "interval"):
         wanted = getattr(asked, name)
         if wanted is not None and all(getattr(one, name) is None for one in suited):
-            suited[0] = replace(suited[0], **{name: wanted})  # is refused below
+            suited[0] = replace(suited[0], **{name: wanted})  # check_scoring raises an error
     return [
         check_scoring(scoring, one.target, one.truth[one.rows])
         for scoring, one in zip(suited, examined, strict=True)

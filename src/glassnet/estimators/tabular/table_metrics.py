@@ -31,7 +31,7 @@ QUANTILE = "pinball:"  # and the quantile
 
 
 class KnownMetric:
-    """The type of a metric's name in a file."""
+    """The names of metrics that a file may have: full names, no aliases."""
 
     def holds(self, value: str) -> bool:
         level = _quantile_of(value)
@@ -54,7 +54,7 @@ class Measured:
     unit: float = 1.0
 
     def error(self, answers: Evaluation) -> float:
-        """Return its standard error."""
+        """Return the standard error of the value."""
         return answers.error_of(self.influence) * self.unit
 
 
@@ -80,13 +80,13 @@ class Metric:
 
 
 def main_metric(classes: bool) -> str:
-    """Return the default metric."""
+    """Return the name of the default metric."""
     return "accuracy" if classes else "rmse"
 
 
 def metric_of(name: str, classes: bool, ordered: bool = False) -> Metric:
-    """Return the metric of that name for such a target; TableError, with the available ones,
-    otherwise."""
+    """Return the metric of that name or alias for such a target; TableError, with the available
+    ones, otherwise."""
     plain, close = name.strip().lower().replace("-", "_"), "".join(name.lower().split())
     plain, level = plain.replace(" ", "_"), _quantile_of(close)
     found = METRICS.get(_ALIASES.get(plain, plain)) if level is None else quantile_metric(level)
@@ -116,7 +116,7 @@ def metric_named(name: str) -> Metric:
 
 @cache
 def quantile_metric(level: float) -> Metric:
-    """Return the quantile loss of predictions of the quantile `level`, between 0 and 1."""
+    """Return the metric `pinball:Q` for the quantile `level`, between 0 and 1."""
     return Metric(
         f"{QUANTILE}{level!r}", f"pinball at {level:g}", False, False,
         f"quantile loss at {level:g}: mean of {level:g} · what is missing to the true number and "
@@ -166,7 +166,7 @@ def _balanced_accuracy(answers: Evaluation) -> Measured | None:
 
 def _f1(answers: Evaluation) -> Measured | None:
     """Return F1 of the second of two classes; for more classes, the mean over those that occur or
-    are predicted."""
+    are predicted; None if there are none."""
     count, choice = answers.given.shape[1], answers.choice
     weight = 1.0 if answers.scaled is None else answers.scaled
     found: list[tuple[float, Floats]] = []
@@ -195,7 +195,7 @@ def _one_against_rest(
     measure: Callable[[Floats, NDArray[np.bool_], Floats | None], tuple[float, Floats]],
 ) -> Measured | None:
     """Return a measure of the second of two classes; for more classes, the mean over those that
-    occur."""
+    occur. None if no class has rows both in it and outside of it."""
     given, truth, weight = answers.given, answers.truth, answers.scaled
     some = np.ones(len(truth), bool) if weight is None else weight > 0
     found: list[tuple[float, Floats]] = []
@@ -207,7 +207,7 @@ def _one_against_rest(
 
 
 def _area(scores: Floats, true: NDArray[np.bool_], weight: Floats | None) -> tuple[float, Floats]:
-    """Return the probability that a row of the class has a higher score than another row."""
+    """Return how often a row of the class has a higher score than another row; and influences."""
     if weight is not None:
         return _weighted_area(scores, true, weight)
     above, below = np.sort(scores[~true]), np.sort(scores[true])
@@ -238,7 +238,7 @@ def _weighted_area(scores: Floats, true: NDArray[np.bool_], weight: Floats) -> t
 def _precision(
     scores: Floats, true: NDArray[np.bool_], weight: Floats | None
 ) -> tuple[float, Floats]:
-    """Return the mean, over the rows of the class, of the precision at their score."""
+    """Return the mean, over the class's rows, of the precision at their score; and influences."""
     counted = np.ones(len(scores)) if weight is None else weight
     places = np.unique(-scores, return_inverse=True)[1].reshape(-1)  # from the highest on
     hits, all_rows = np.bincount(places, counted * true), np.bincount(places, counted)
@@ -274,7 +274,7 @@ def _brier(answers: Evaluation) -> Measured | None:
 
 
 def _mean_of(costs: Floats, known: NDArray[np.int64], answers: Evaluation) -> Measured:
-    """Return the mean over the rows whose class is known."""
+    """Return the (weighted) mean of costs, which are those of the rows `known`."""
     parts = np.zeros(len(answers.truth))
     if answers.weight is None:
         value = math.fsum(costs) / len(known)
@@ -288,7 +288,7 @@ def _mean_of(costs: Floats, known: NDArray[np.int64], answers: Evaluation) -> Me
 
 
 def _known(answers: Evaluation) -> NDArray[np.int64]:
-    """The rows whose class is known and that count."""
+    """Return the indices of the rows with a known class and a weight above 0."""
     known = answers.truth >= 0
     return np.flatnonzero(known if answers.weight is None else known & (answers.weight > 0))
 
@@ -304,7 +304,7 @@ def _mean(found: list[tuple[float, Floats]]) -> Measured | None:
 
 
 def _class_distance(answers: Evaluation) -> Measured | None:
-    """How many places lie between the true class and the answered one."""
+    """Return the mean distance between true and predicted code; None without an order or rows."""
     known = _known(answers)
     if not answers.ordered or not len(known):
         return None
@@ -313,7 +313,7 @@ def _class_distance(answers: Evaluation) -> Measured | None:
 
 
 def _quadratic_kappa(answers: Evaluation) -> Measured | None:
-    """Cohen's kappa with squares of distances."""
+    """Return quadratic weighted kappa; None without an order, or if it is undefined."""
     known = _known(answers)
     if not answers.ordered or not len(known):
         return None
@@ -345,7 +345,7 @@ def _root_mean_square(errors: Floats, answers: Evaluation) -> Measured:
 
 
 def _weighted_mean(values: Floats, answers: Evaluation) -> tuple[float, Floats]:
-    """The mean over all rows, and the influence of each on it."""
+    """Return the mean over all rows, by the weights if there are any, and each row's influence."""
     weight = answers.scaled
     if weight is None:
         mean = math.fsum(values) / len(values)
@@ -374,7 +374,7 @@ def _median_error(answers: Evaluation) -> Measured:
 
 
 def _weighted_median_error(answers: Evaluation, weight: Floats) -> Measured:
-    """The same, of rows that stand there as often as their weights say."""
+    """As `_median_error`, where a row counts as often as its weight says."""
     sizes, rows = np.abs(answers.given - answers.truth), len(weight)
     order = np.argsort(sizes, kind="stable")
     order = order[weight[order] > 0]
@@ -415,7 +415,7 @@ def _pinball(answers: Evaluation) -> Measured:
 
 
 def _pinball_at(level: float, answers: Evaluation) -> Measured:
-    """Koenker and Bassett 1978, "Regression quantiles"."""
+    """Return the quantile loss (Koenker and Bassett 1978, "Regression quantiles")."""
     short = answers.truth - answers.given
     losses = np.maximum(level * short, (level - 1) * short)
     return Measured(*_weighted_mean(losses, answers))
@@ -476,12 +476,12 @@ _ALIASES = {
 
 
 def positive_class(classes: tuple[str, ...]) -> str | None:
-    """Return the class that F1, AUC and average precision are about, for two classes."""
+    """Return the class that F1, AUC and average precision are of: the second of two, else None."""
     return classes[1] if len(classes) == 2 else None
 
 
 def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
-    """Return a metric by name, with its standard error; None if it is undefined."""
+    """Return a metric by name, with its standard error; None if it is undefined or not finite."""
     found = metric_named(name).measure(answers)
     if found is None or not math.isfinite(found.value):
         return None
@@ -490,7 +490,7 @@ def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
 
 
 def applicable(answers: Evaluation, also: str | None = None) -> list[Metric]:
-    """Return the metrics of such predictions, and a further one if it is given."""
+    """Return the metrics for such predictions, and a further one if it is given."""
     classes = answers.given.ndim == 2
     found = [
         metric for metric in METRICS.values()

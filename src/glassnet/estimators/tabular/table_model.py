@@ -76,8 +76,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AT_ONCE = 256  # rows that are predicted together
-FEWEST_NEW = 10  # rows that have a score of their own
-FEW = 32  # scores that Python works out sooner than NumPy
+FEWEST_NEW = 10  # new rows that are scored separately
+FEW = 32  # raw scores for which Python is faster than NumPy
 Version = Annotated[int, Within(1, 1 << 20)]
 
 
@@ -134,8 +134,8 @@ class Rung:
     epochs: Count
     best_epoch: Total
     weight: Annotated[float, Within(0.0, 1.0)]
-    cut: bool = False  # whether the clock ended it in the middle of an epoch
-    trial: Trial | None = field(default=None, metadata=LATER)  # where settings are halved
+    cut: bool = False  # whether the time limit ended it in the middle of an epoch
+    trial: Trial | None = field(default=None, metadata=LATER)  # its position in a bracket, if any
 
 
 @dataclass(frozen=True)
@@ -163,21 +163,21 @@ class Prediction:
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32] | None
     missing: dict[str, int]  # cells that were missing, by column
-    unknown: dict[str, int]  # cells with a value that training had not, or too rarely
-    decimals: int | None = 0  # of a number: more would be invented; None leaves 7 digits
+    unknown: dict[str, int]  # cells with a value that training did not have, or too rarely
+    decimals: int | None = 0  # to print numbers with; None: 7 digits
 
     @property
     def strange(self) -> str:
-        """Return a sentence on cells with values that were unknown in training; "" without any."""
+        """A sentence on cells with values that were unknown in training; "" without any."""
         what = "a value that training had not, or too rarely"
         return cells_text(self.unknown, "held", "held", what)
 
-    ends: NDArray[np.float64] | None = None  # of an interval: a lower and an upper number a row
-    quantile: float | None = None  # which one the numbers are, rather than means
+    ends: NDArray[np.float64] | None = None  # lower and upper end of intervals, [rows, 2]
+    quantile: float | None = None  # the quantile that the numbers are; None: means
 
 
 def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> str:
-    """Return a sentence on the numbers of cells by column; "" for none."""
+    """Return a clause on the numbers of cells by column; "" without columns."""
     if not counts:
         return ""
     cells = sum(counts.values())
@@ -187,7 +187,7 @@ def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> s
 
 @dataclass(frozen=True)
 class Assessment:
-    """The score on a table, and the number of its rows that were in training."""
+    """The score on a table, its predictions, and the number of its rows that were in training."""
 
     score: Score
     prediction: Prediction
@@ -197,7 +197,7 @@ class Assessment:
     new: Score | None = None  # on rows that were not in training, where some were
 
     def remarks(self) -> tuple[Note, ...]:
-        """Return notes on rows that were in training."""
+        """Return a note on rows that were in training; none if there are no such rows."""
         if not self.seen:
             return ()
         rows = self.score.rows
@@ -211,8 +211,8 @@ class Assessment:
 
 @dataclass(frozen=True)
 class TableModel:
-    """A schema, a network, and a summary of its training. With `others`, which have the same
-    schema, predictions are the weighted mean of all."""
+    """A schema, a network, and a summary of its training. With `others`, which have the same inputs
+    and target, predictions are the weighted mean of all."""
 
     schema: Schema
     architecture: Architecture
@@ -226,25 +226,25 @@ class TableModel:
 
     @property
     def parts(self) -> tuple[TableModel, ...]:
-        """Return the model with only its main network, and the others."""
+        """The model with only its main network, and the others."""
         return (replace(self, others=()), *self.others)
 
     @computed_to_nearest
     def predict(self, table: Table) -> Prediction:
-        """Predict all rows of the table."""
+        """Return predictions for all rows of the table; TableError if a column is missing."""
         return self.answers(self.schema.encode(self.schema.load(table)))
 
     @computed_to_nearest
     def evaluate(self, table: Table, weight: str | None = None) -> tuple[Score, Prediction]:
-        """The score on the rows that have a target, which count by a column of weights, else
-        alike."""
+        """Return the score on the rows that have a target, and their predictions. `weight` is a
+        column of weights for the score; None: all rows count alike."""
         found = self.assess(table, weight)
         return found.score, found.prediction
 
     @computed_to_nearest
     def assess(self, table: Table, weight: str | None = None) -> Assessment:
         """Return the score on the rows that have a target, and that on the rows that were not in
-        training, if some were."""
+        training, if some were. TableError if a column is missing, or no row has a target."""
         design, truth, keys = self.schema.labelled(table)
         prediction = self.answers(design)
         strange = int((truth == UNKNOWN_CLASS).sum()) if prediction.classes else 0
@@ -285,7 +285,7 @@ class TableModel:
         return replace(found, seen=round(share * len(truth)), exact=exact, new=others)
 
     def _score(self, answers: Evaluation) -> Score:
-        """Score by the metric of the fit, if these rows have it."""
+        """Return the score by the metric of the fit; by the default one if that is undefined."""
         asked: str | None = self.training.get("score", {}).get("metric")
         interval, classes = self.rules.interval, self.schema.target.classes
         if asked is None or metric_named(asked).measure(answers) is None:
@@ -294,7 +294,7 @@ class TableModel:
         return score(answers, classes, asked, level, self.rules)
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
-        """Return true values, predictions, and those of a constant predictor."""
+        """Return true values, predictions with the rules applied, and a constant predictor's."""
         probabilities = prediction.probabilities
         if probabilities is not None:
             return self.rules.applied(self.with_constant(truth, probabilities))
@@ -316,7 +316,7 @@ class TableModel:
 
     @computed_to_nearest
     def answers(self, design: Design) -> Prediction:
-        """Return predictions for encoded rows."""
+        """Return predictions for encoded rows, with the rules applied."""
         target = self.schema.target
         found, filled = self.before_rules(design.x), (design.missing, design.unknown)
         if not target.classes:
@@ -328,7 +328,7 @@ class TableModel:
 
     @computed_to_nearest
     def outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Return for encoded rows the predicted number, or the probability of each class."""
+        """Return for encoded rows the numbers [rows], or probabilities [rows, classes]."""
         return self.rules.answered(self.before_rules(x))
 
     def before_rules(self, x: NDArray[np.float32]) -> NDArray[Any]:
@@ -339,8 +339,8 @@ class TableModel:
         return mixed([part._outputs(x) for part in parts], [part.weight for part in parts])
 
     def _outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the outputs of the main network. Rows are predicted a few hundred at a time, so
-        that the activations of many networks stay in the cache."""
+        """Return the predictions of the main network before rules. Rows are predicted a few hundred
+        at a time, so that the activations of many networks stay in the cache."""
         rows = with_fold_column(self.architecture, x)
         parts = [
             np.asarray(self.network(rows[start : start + AT_ONCE]))
@@ -349,7 +349,7 @@ class TableModel:
         return self.given(np.concatenate(parts))
 
     def recorded_score(self) -> Score:
-        """Return the score of its fit as stored in the model file: without `others`."""
+        """Return the score of its fit as a model file stores it: only the main metric."""
         target, kept, rows = self.schema.target, self.training["score"], self.training["rows"]
         number = target.mean if self.rules.quantile is None else self.rules.quantile.constant
         constant = target.classes[target.common] if target.classes else f"{number:.6g}"
@@ -368,7 +368,7 @@ class TableModel:
         return model_file.save(path, *self.contents(), option)
 
     def contents(self) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-        """Return the tensors and the metadata of its file."""
+        """Return the tensors and the metadata of the model file."""
         texts = {
             "format": FORMAT,
             "format_version": self._version(),
@@ -455,7 +455,7 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
 
 
 def _with_pack(model: TableModel, pack: TrainedPack) -> TableModel:
-    """Return the same model with another network."""
+    """Return the model with another network, its weight and its target factor."""
     schema = replace(model.schema, target=replace(model.schema.target, factor=pack.factor))
     return replace(
         model, schema=schema, architecture=pack.architecture, network=pack.network, training={},
@@ -464,8 +464,8 @@ def _with_pack(model: TableModel, pack: TrainedPack) -> TableModel:
 
 
 def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Return probabilities from raw scores, in float64 with the package's own exp, which has the
-    same bits on all machines, unlike NumPy's."""
+    """Return probabilities [rows, classes] of raw scores, computed in float64 with this package's
+    exp, which has the same bits on all machines, unlike NumPy's."""
     wide = scores.astype(np.float64) / temperature
     if wide.size <= FEW and np.isfinite(wide).all():
         return np.array([_chances(row) for row in wide.tolist()], np.float32)
@@ -478,7 +478,7 @@ def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float3
 
 
 def _chances(scores: list[float]) -> list[float]:
-    """As `softmax` for one row, in plain Python, which is faster than arrays of a few numbers."""
+    """As `softmax` for one row of scaled scores, in plain Python: faster for few of them."""
     most, total = max(scores), 0.0
     powers = [exponential(row - most) for row in scores]
     for row in powers:
@@ -490,7 +490,7 @@ TEMPERATURES = tuple(2.0 ** (place / 8) for place in range(-8, 13))
 
 
 def temperature_losses(scores: NDArray[Any], truth: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    """Return the log-loss of each row for each of `TEMPERATURES`."""
+    """Yield the log-loss of each row, [rows], for each of `TEMPERATURES`."""
     rows, least = np.arange(len(truth)), np.finfo(np.float32).tiny
     for temperature in TEMPERATURES:
         chosen = softmax(scores, temperature)[rows, truth].astype(np.float64)

@@ -1,5 +1,5 @@
 """The networks that a model file can hold: dense layers with a named activation between them, or
-packs of such networks that learn together.
+packs of such networks that are trained together.
 
 In: sizes and a seed, or the description and the tensors in a model file. Out: a `Sequential`.
 """
@@ -52,11 +52,12 @@ Temperature = Annotated[float, Within(0.0, above=True)]
 class Architecture:
     """Everything about a network but its weights.
 
-    Without members it is one network. A pack has `folds` groups of as many `members`, which share
-    most of their weights inside a group; the members of a group have not seen the rows of its fold.
-    The first `numbers` inputs of a pack have learnt embeddings, `width` numbers each: piecewise
-    linear ones of `bins` bins, or periodic ones of `waves` waves, where there are any. The last
-    inputs are `per_group` ones of each group. Scores of classes are divided by `temperature`.
+    Without members it is one network. A pack has `folds` groups of `members` networks each, which
+    share most of their weights inside a group; the members of a group are trained without the rows
+    of its fold. The first `numbers` inputs of a pack have learnt embeddings, `width` numbers each:
+    piecewise linear ones of `bins` bins, or periodic ones of `waves` frequencies if that is not 0.
+    The last `per_group · folds` inputs belong to one group each, `per_group` to each. The raw
+    scores of classes are divided by `temperature` before softmax.
     """
 
     inputs: Count
@@ -91,7 +92,7 @@ class Architecture:
 
     @property
     def parameters(self) -> int:
-        """The number of parameters of the network."""
+        """The number of parameters, of all networks together."""
         pairs = list(itertools.pairwise(self.sizes))
         if not self.members:
             return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
@@ -104,14 +105,14 @@ class Architecture:
         return self.numbers * embedding + shared + (each_member + head) * self.together
 
     def to_plain(self) -> dict[str, Any]:
-        """The values as JSON; of one network those that the first files had, and no more; waves
-        only where there are any, so that earlier versions read the other packs."""
+        """Return JSON values. Without members, these are only the fields that the first model files
+        had; `waves` is left out if it is 0, so that earlier versions can read such packs."""
         later = {field.name for field in fields(self) if dict(field.metadata) == LATER}
         plain = {k: v for k, v in to_plain(self).items() if self.members or k not in later}
         return {name: value for name, value in plain.items() if name != "waves" or value}
 
     def check(self) -> None:
-        """Raise ValueError unless the values describe a network."""
+        """Raise ValueError unless the values describe a network of allowed size."""
         if self.parameters > _MOST_PARAMETERS:
             raise ValueError(
                 f"it has {plural(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
@@ -139,7 +140,7 @@ class Architecture:
 
 
 def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
-    """Return the architecture that a recipe gives for a table."""
+    """Return the architecture of a recipe for the inputs and the target of a table."""
     sizes = len(schema.inputs), recipe.hidden, schema.target.outputs
     if not recipe.members:
         return Architecture(*sizes)
@@ -157,8 +158,12 @@ def build(
     x: NDArray[Any] | None = None,
     frequency: float = 1.0,
 ) -> Sequential:
-    """A network with fresh weights; the bins of its embeddings have as many rows of x each, and the
-    frequencies of periodic ones are about as large as that given."""
+    """Return a network with new random weights.
+
+    With x, the bins of piecewise linear embeddings have equally many of its rows; without, the
+    edges of the layer's default. `frequency` is the standard deviation of the initial frequencies
+    of periodic embeddings.
+    """
     plan = architecture
     if plan.members:
         layers = _pack(plan, _embedding(plan, x, frequency))
@@ -172,8 +177,8 @@ def build(
 
 
 def _pack(architecture: Architecture, embedding: Module | None) -> list[Module]:
-    """Return many networks in one. With folds, the last input of a row is the number of its
-    fold."""
+    """Return the layers of a pack. With folds, a row has a last input: the number of its fold, from
+    0, or −1 for none."""
     layers: list[Module] = []
     if embedding is not None:
         layers += [embedding, Repeat(architecture.members, architecture.folds)]
@@ -200,7 +205,7 @@ def _pack(architecture: Architecture, embedding: Module | None) -> list[Module]:
 def _embedding(
     architecture: Architecture, x: NDArray[Any] | None, frequency: float
 ) -> Module | None:
-    """Return the embedding of an ensemble's numbers."""
+    """Return the embedding of a pack's numbers; None if they have none."""
     plan = architecture
     if not plan.numbers:
         return None
@@ -215,12 +220,13 @@ def _embedding(
 
 
 def with_fold_column(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
-    """Return rows as the network takes them: with folds, a last column of −1, which means none."""
+    """Return rows as the network takes them: with folds, a last column of −1 (no fold) is added,
+    so that all members predict; without folds, x itself."""
     return x if architecture.folds == 1 else with_column(x, np.full(len(x), -1))
 
 
 def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
-    """Return rows with one more column, if there is one."""
+    """Return a copy of the rows with a last column, or x itself if `column` is None."""
     if column is None:
         return x
     wider = np.empty((len(x), x.shape[1] + 1), x.dtype)
@@ -229,7 +235,8 @@ def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def restore_network(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
-    """Return the network of a description and named tensors; ValueError if they do not match."""
+    """Return the network of an architecture with the weights in named tensors; ValueError if they
+    do not match, or a weight is not finite."""
     if sum(tensor.size for tensor in tensors.values()) != architecture.parameters:
         raise ValueError("the tensors do not fit the layers")
     network = build(architecture)

@@ -1,6 +1,6 @@
 """The target of an estimator, as its users have it: a column, and the labels of its classes.
 
-In: y, a list, an array or a series. Out: a `FrameColumn` under its own name, and checked labels.
+In: y, a list, an array or a series. Out: a `FrameColumn` with the name of y, and checked labels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from glassnet.tables.frames import FrameColumn, is_series, single_column
 
 
 def target_column(y: Any) -> FrameColumn:
-    """Return the target as a column, with its name if it has one."""
+    """Return the target as a column, with the name of y, or "y" if that has none.
+
+    ValueError if y has several columns; a warning (DataConversionWarning) if it has shape (n, 1).
+    """
     flat: Any = column_or_1d(list_to_array(y), warn=True)
     name: Any = getattr(y, "name", None)
     return single_column(
@@ -25,12 +28,29 @@ def target_column(y: Any) -> FrameColumn:
 
 
 def list_to_array(y: Any) -> Any:
-    """Return a list as an object array; NumPy would convert NaN among texts to the text "nan"."""
+    """Return a list or a tuple as an object array, anything else unchanged. Without dtype object
+    NumPy would convert NaN among texts to the text "nan"."""
     return np.asarray(y, object) if isinstance(y, (list, tuple)) else y
 
 
 def check_labels(y: Any) -> tuple[np.ndarray, FrameColumn]:
-    """Check labels as scikit-learn does; return them, and as a column."""
+    """Check labels as scikit-learn does, without the missing ones (None, NaN).
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        All labels, the missing ones included.
+    target : FrameColumn
+        The same as a column.
+
+    Raises
+    ------
+    TypeError
+        If texts and numbers are mixed.
+    ValueError
+        If the labels are not classes (such as 0.5), have several columns, or an integer has more
+        than 64 bits.
+    """
     target = target_column(y)
     labels = np.asarray(list_to_array(y)).ravel()
     missing = [value is None or value != value for value in target.values]
@@ -42,6 +62,7 @@ def check_labels(y: Any) -> tuple[np.ndarray, FrameColumn]:
 
 
 def as_python_types(labels: np.ndarray) -> np.ndarray:
-    """Return Python numbers and booleans as a typed array; texts stay objects."""
+    """Return an object array of numbers or booleans as an array of their NumPy type. With a text
+    among them, the array is returned unchanged; of any other dtype, as a copy."""
     listed: list[Any] = labels.tolist() if labels.dtype == object else []
     return labels if any(isinstance(one, str) for one in listed) else np.array(listed or labels)

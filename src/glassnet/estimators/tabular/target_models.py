@@ -1,8 +1,8 @@
 """Models of several targets of one table, which live in one file.
 
-In: a `TableModel` for each target. Out: one model file, and from it the models again. Each is the
-model of a fit with its target alone, of which the other targets are no inputs: a row that lacks one
-target is trained on for the others.
+In: a `TableModel` for each target. Out: one model file, and from it the models again. Each model is
+fitted for its target alone, and the other targets are not its inputs. A row in which one target is
+missing is still used in training for the other targets.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ Names = Annotated[tuple[Name, ...], Length(2, MOST_TARGETS)]
 
 @dataclass(frozen=True)
 class TargetModels:
-    """One model or several, each of another target."""
+    """One model or several, each with another target."""
 
     models: tuple[TableModel, ...]
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The names of the targets."""
+        """The names of the targets, in the order of the models."""
         return tuple(model.schema.target.name for model in self.models)
 
     def of(self, target: str | None, label: str) -> TableModel:
-        """The model of a target, which need not be named where there is one; `label` is the name
-        of their file in a ModelFileError."""
+        """Return the model of a target; None is the only target. ModelFileError if there is no such
+        target, or None and several; `label` is the name of the file in its message."""
         known = ", ".join(self.targets)
         if target is None:
             if len(self.models) > 1:
@@ -59,12 +59,16 @@ class TargetModels:
         return self.models[self.targets.index(target)]
 
     def only(self, target: str | None, label: str) -> TargetModels:
-        """Return only the model of this target, if one is named; else all."""
+        """Return only the model of this target, or all if it is None; ModelFileError as in `of`."""
         return self if target is None else TargetModels((self.of(target, label),))
 
     @computed_to_nearest
     def save(self, path: str | Path, option: str = "") -> int:
-        """Write the model file, as `TableModel.save` does; a single model is written as by that."""
+        """Write the model file completely or not at all; return its size in bytes.
+
+        A single model is written by `TableModel.save`. `option` is the option that names another
+        path, for the message of an OutputError.
+        """
         if len(self.models) == 1:
             return self.models[0].save(path, option)
         tensors: dict[str, NDArray[Any]] = {}
@@ -82,7 +86,8 @@ class TargetModels:
     @staticmethod
     @computed_to_nearest
     def load(path: str | Path) -> TargetModels:
-        """Read a model file; anything wrong with it is a `ModelFileError`."""
+        """Read a model file with one model or several; ModelFileError if anything is wrong with
+        it."""
         named, texts = model_file.load(path)
         if texts.get("format_version") != TARGETS_VERSION:
             known = (*FORMAT_VERSIONS, TARGETS_VERSION)
@@ -98,14 +103,33 @@ class TargetModels:
 
 
 def load_model(path: str | Path, target: str | None = None) -> TableModel:
-    """Load the model in a file, or of several models the one of a target."""
+    """Load the model of a target; None is the only one.
+
+    Parameters
+    ----------
+    path : str or path
+        The model file.
+    target : str or None, default=None
+        The target of the model, for a file with models of several targets.
+
+    Returns
+    -------
+    model : TableModel
+        The model.
+
+    Raises
+    ------
+    ModelFileError
+        If the file cannot be used, has no such target, or has several and none is named.
+    """
     return TargetModels.load(path).of(target, str(path))
 
 
 def _models(
     named: Mapping[str, NDArray[Any]], texts: Mapping[str, str], label: str
 ) -> tuple[TableModel, ...]:
-    """Return the models of a file with several; ValueError if its parts do not match."""
+    """Return the models of a file with several; ValueError if the targets and tensors do not match,
+    ModelFileError if one of the models is wrong."""
     names: Names = read_value(Names, parse(texts.get("targets", "")), "targets")
     tensors, about = _parts(named, len(names)), _parts(texts, len(names))
     if sum(map(len, tensors)) != len(named):

@@ -13,7 +13,8 @@ from glassnet.words import plural
 
 
 class VerboseReport:
-    """A callback of `train` that prints a line for each column and each phase."""
+    """A callback of `fit` that prints a line for each column, for each phase and for the score; it
+    prints nothing if `aloud` is false."""
 
     def __init__(self, aloud: bool) -> None:
         self.aloud, self.what = aloud, ""
@@ -23,15 +24,15 @@ class VerboseReport:
             print(text)
 
     def columns(self, examined: ExaminedTable) -> None:
-        """Print the type of each column."""
+        """Print the type, a summary and the number of missing values of each column."""
         width = max(len(column.name) for column in examined.columns)
         for column in examined.columns:
             kind = column.kind if column.used else f"{column.kind}, left out"
-            gaps = f", {column.missing} missing" if column.missing else ""
-            self.say(f"{column.name:<{width}}  {kind}: {column.summary}{gaps}")
+            missing = f", {column.missing} missing" if column.missing else ""
+            self.say(f"{column.name:<{width}}  {kind}: {column.summary}{missing}")
 
     def stage(self, what: str) -> None:
-        """Start the output of another network."""
+        """Set what the next training is of: the first words of its lines."""
         self.what = f"{what}: " if what else ""
 
     def epoch_end(self, run: Any) -> None:
@@ -46,7 +47,7 @@ class VerboseReport:
         )
 
     def score(self, score: Score) -> None:
-        """Print the score."""
+        """Print the score, with its standard error and that of the constant prediction."""
         self.say(
             f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {plural(score.rows, 'row')} "
             "that the scored network has not seen; always "
