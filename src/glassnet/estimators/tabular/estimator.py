@@ -186,14 +186,9 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         Returns
         -------
         self : TabularClassifier
-            The fitted estimator.
-
-        Raises
-        ------
-        TableError
-            If the rows are too few, or a parameter does not suit the table or the classes.
-        ValueError or TypeError
-            If y is not classes or mixes texts and numbers, lengths differ, or a parameter is wrong.
+            The fitted estimator. TableError if the rows are too few or a parameter does not suit
+            the table, TypeError if y mixes texts and numbers, ValueError if it is not classes, if
+            lengths differ or a parameter is wrong.
         """
         (labels, target), pair = check_labels(y), test_pair(test)
         tested = None if pair is None else (pair[0], check_labels(pair[1])[1])
@@ -383,8 +378,8 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
             Numbers, texts, booleans, dates and missing values; else a TableError names the column.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or data frame
-            Numbers. Rows without one (None, NaN) are left out, with a warning; with several targets
-            only for the target that is missing.
+            Numbers (else TableError; ValueError if infinite). Rows without one (None, NaN) are left
+            out, with a warning; with several targets only for the target that is missing.
         groups : str or array-like of shape (n_samples,), default=None
             The group of each row, or a column of X: rows of a group are never split between
             training and scoring.
@@ -399,13 +394,6 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         -------
         self : TabularRegressor
             The fitted estimator.
-
-        Raises
-        ------
-        TableError
-            If y is not numbers, the rows are too few, or a parameter does not suit the table.
-        ValueError
-            If y is infinite, lengths differ, or a parameter is wrong.
         """
         pair, sides = test_pair(test), {"groups": groups, "order": order, "weight": sample_weight}
         several = several_columns(y)

@@ -148,14 +148,12 @@ class ExplainableTabular(BaseTabular):
 
         Raises
         ------
-        NotFittedError
-            Before `fit`.
         GlassnetError
             If the estimator has several targets.
         TableError
             If X has no such row, or a column is missing.
         ValueError
-            If X_train and y_train differ in length.
+            If the training rows and their targets differ in length.
         """
         check_is_fitted(self)
         check_single(self, "nearest_rows")

@@ -76,9 +76,8 @@ def examine_targets(
     test: Table | None = None,
     packed: Sequence[bool | None] | None = None,
 ) -> list[ExaminedTable]:
-    """Return the table examined for each target (see `examine`); the other targets are not inputs.
-    `packed` has the argument of `examine` for each target. TableError if an option applies to no
-    target."""
+    """Return the table examined for each target (see `examine`); the other targets
+    are not inputs. TableError if an option applies to no target."""
     plain = replace(asked.options, weights=replace(asked.options.weights, classes=None))
 
     def examined(place: int, kinds: Mapping[str, str], options: SplitOptions) -> ExaminedTable:
