@@ -182,3 +182,12 @@ def test_more_columns_and_bytes_are_read_if_asked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="more than 9 MB"):
         read_table(packed, limits=Limits(size=parse_size("9 MB")))
     assert read_table(packed, limits=Limits(size=parse_size("0.011GB"))).rows == 2_500_000
+
+
+@pytest.mark.parametrize("text", ["0", "1e3", "20 XB", "-1", f"{'9' * 400}GB", f"{'9' * 25}"])
+def test_sizes_that_are_none(text: str) -> None:
+    """Digits beyond every float and every disk, too, are refused by one sentence."""
+    from glassnet.tables.limits import parse_size
+
+    with pytest.raises(ValueError, match="is not a size; write for example 800MB or 20GB"):
+        parse_size(text)

@@ -74,7 +74,7 @@ class Cells:
 
     column: str  # a quoted SQL name
     type: str  # DuckDB's name of the type
-    odd_numbers: bool = True  # text such as `1_000` or `007` may occur and is not a number
+    odd_numbers: bool = True  # texts such as `1_000` or `007` may occur; they are not numbers
 
     @property
     def family(self) -> str:
@@ -84,8 +84,8 @@ class Cells:
         return _family(self.type)
 
     def text(self, missing: Sequence[str]) -> str:
-        """Return SQL for the cell as text, without surrounding spaces; integers without a decimal
-        point."""
+        """Return SQL for the cell as text, without surrounding spaces, NULL if missing; integers
+        without a decimal point. `missing` are the texts that count as missing."""
         column = self.column
         if self.family == "number":
             text = (
@@ -106,7 +106,8 @@ class Cells:
         return f"CASE WHEN {gap} THEN NULL ELSE {text} END"
 
     def number(self, missing: Sequence[str]) -> str:
-        """Return SQL for the cell as the nearest float64."""
+        """Return SQL for the cell as the nearest float64: NULL if missing, NaN if it is not a
+        number. A time of day is in seconds since midnight, a duration in seconds."""
         if self.family == "number" and not missing:
             value = f"CAST({self.column} AS DOUBLE)"
             if self.type in {"FLOAT", "DOUBLE"}:
@@ -132,13 +133,13 @@ class Cells:
         )
 
     def plain_number(self) -> str:
-        """Return SQL for the cell as a number, NULL if missing or not a number; cheaper than
-        `number`."""
+        """Return SQL for the cell as a float64, NULL if missing or not a number; cheaper than
+        `number`, and only right without `odd_numbers` and missing-value tokens."""
         return f"TRY_CAST({self.column} AS DOUBLE)"
 
     def seconds(self, missing: Sequence[str]) -> str:
-        """Return SQL for the cell as seconds since 1970, in its local time, without its UTC
-        offset."""
+        """Return SQL for the cell as seconds since 1970: NULL if missing, NaN if it is not a date.
+        The UTC offset of a text is ignored: the time is the one that is written."""
         text = self.text(missing)
         if self.family == "time":
             time = f"CAST({self.column} AS TIMESTAMP)"

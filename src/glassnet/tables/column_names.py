@@ -1,7 +1,7 @@
 """Make column names unique, by one rule for all files and frames.
 
-In: names as given. Out: unique names, and a note for each name that was changed. Names that differ
-only in case are different names and stay unchanged.
+In: names as given. Out: unique names, and a note for each repeated name. Names that differ only in
+case are different names and stay unchanged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from glassnet.tables.notes import Note
 
 
 def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Note, ...]]:
-    """Make names unique: of several equal names, the second becomes "name (2)"."""
+    """Return unique names in the same order, and a note for each repeated name: the second of
+    several equal names becomes "name (2)". A blank name becomes "column N", without a note."""
     taken = set(names)
     seen: set[str] = set()
     unique: list[str] = []
@@ -34,8 +35,8 @@ def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Note, ...
 
 
 def names_without_case(names: Sequence[str]) -> dict[str, str]:
-    """Make names unique without regard to case, as SQL needs them: `x` and `X` become `x` and `X
-    (2)`."""
+    """Return a new name for each name, unique without regard to case as SQL needs it: `x` and `X`
+    become `x` and `X (2)`. The given names must be unique."""
     taken = {name.lower() for name in names}
     seen: set[str] = set()
     found: dict[str, str] = {}

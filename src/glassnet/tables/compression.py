@@ -1,7 +1,7 @@
 """Open a table file, and decompress it.
 
-In: a path. Out: its kind ("csv", "parquet", "arrow", "json") and compression, and a stream of the
-decompressed bytes.
+In: a path. Out: its kind ("csv", "parquet", "arrow", "json", "workbook", "packed") and compression,
+and a stream of the decompressed bytes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,19 @@ class FileFormat:
     """The kind and compression of a table file."""
 
     kind: str  # "packed": bz2, xz or zip, which DuckDB cannot decompress; "workbook" has sheets
-    compression: str  # "none", "gzip" or "zstd", as DuckDB names them
+    compression: str  # "none", "gzip", "zstd" as in DuckDB; "zip", "bz2", "xz" of a packed file
 
 
 def detect(path: Path) -> FileFormat:
-    """Detect the format of a file from its first bytes (JSON lines and text: from its name).
-    TableError if it is not a table."""
+    """Return the format of a file, from its first bytes; of text from its name, whether it is JSON
+    lines or a CSV.
+
+    Raises
+    ------
+    TableError
+        If the path is a folder, a pipe or a device, the file does not exist or cannot be read, or
+        it is an SQLite database. All other content counts as CSV text.
+    """
     head = _head(path)
     if head.startswith(b"PAR1"):
         return FileFormat("parquet", "none")
@@ -68,7 +75,7 @@ def detect(path: Path) -> FileFormat:
 
 
 def is_workbook(path: Path) -> bool:
-    """Return whether a .zip file is a workbook."""
+    """Return whether a file is a ZIP archive that contains a workbook (.xlsx, .xlsb, .ods)."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -108,7 +115,8 @@ def check_unpacked(path: Path, compression: str, limits: Limits) -> None:
 
 @contextmanager
 def unpacked(path: Path, compression: str) -> Generator[IO[bytes]]:
-    """Yield a stream of the decompressed bytes; damaged compression raises TableError."""
+    """Yield a stream of the decompressed bytes. TableError for damaged compression, an unreadable
+    file, or a ZIP archive of several files among which not exactly one is a table."""
     try:
         with _open(path, compression) as stream:
             yield stream
@@ -137,7 +145,8 @@ def _open(path: Path, compression: str) -> IO[bytes]:
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
-    """Return the name of the only table in an archive."""
+    """Return the name of the only table in an archive, or of its only file; else raise
+    TableError."""
     names = [name for name in archive.namelist() if not name.endswith("/")]
     names = [name for name in names if not name.startswith(("__MACOSX/", "."))]
     tables = [name for name in names if Path(name).suffix.lower() in _TABLE_SUFFIXES]

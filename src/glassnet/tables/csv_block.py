@@ -139,7 +139,7 @@ class Block:
         return _first(np.sort(np.concatenate((lone_feeds, lone_returns))))
 
     def has_odd_numbers(self) -> bool:
-        """Return whether a cell may look like `1_000` or `007`."""
+        """Return whether a cell may look like `1_000` or `007`; True can be a false alarm."""
         data = self.data
         digit = (data >= _ZERO) & (data <= _NINE)
         lines = np.flatnonzero(data[1:-1] == _UNDERSCORE)

@@ -41,9 +41,7 @@ class CsvShape:
     delimiter: str
     line_end: str
     longest_record: int  # bytes
-    odd_numbers: (
-        bool  # some cell may hold `1_000` or `007`, which a lenient reader takes for a number
-    )
+    odd_numbers: bool  # some cell may be `1_000` or `007`, which lenient readers take for numbers
     notes: tuple[Note, ...] = ()
 
 
@@ -92,7 +90,8 @@ class CsvCheck:
         )
 
     def _blocks(self, stream: IO[bytes]) -> Iterator[bytes]:
-        """Yield pieces of about `BLOCK_BYTES` that begin and end at record boundaries."""
+        """Yield pieces of about `BLOCK_BYTES` that begin at the start of a record; all but the last
+        end with one, too."""
         piece = stream.read(BLOCK_BYTES)
         if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise TableError(
@@ -157,7 +156,7 @@ class CsvCheck:
             ) from None
 
     def _check_quotes(self, block: Block) -> None:
-        """Check that quotes open only at the start of a field and close only at its end."""
+        """Raise TableError unless quotes open only at the start of a field and close at its end."""
         opening, closing, unclosed = (
             block.misplaced_opening(),
             block.misplaced_closing(),
@@ -199,8 +198,8 @@ class CsvCheck:
             )
 
     def _records(self, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the records without blank lines at the end; these are an error only if rows
-        follow."""
+        """Return starts and ends of the records without blank lines at the end of the block; those
+        raise TableError if rows follow in a later block."""
         starts, ends = block.records()
         filled = np.flatnonzero(ends > starts)
         count = int(filled[-1]) + 1 if len(filled) else 0
@@ -211,8 +210,8 @@ class CsvCheck:
         return starts[:count], ends[:count]
 
     def _header(self, block: Block) -> tuple[str, ...]:
-        """Read the names in the first record, without strict checks, so that later messages can use
-        them."""
+        """Return the names in the first record, without strict checks, so that later messages can
+        use them."""
         end = int(block.records()[1][0])
         text = bytes(block.data[:end]).decode(errors="replace")
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter or ",")
@@ -231,7 +230,7 @@ class CsvCheck:
     def _check_widths(
         self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> None:
-        """Check that each record has as many fields as the header has names."""
+        """Raise TableError unless each record has as many fields as the header has names."""
         widths = block.widths(starts, ends)
         blank = ends == starts
         wrong = np.flatnonzero((widths != len(self.names)) | blank)

@@ -21,12 +21,12 @@ def is_formula(cell: Any) -> bool:
 
 
 def escape_formula(cell: Any) -> Any:
-    """Put an apostrophe before the cell if it is a formula."""
+    """Return the cell with an apostrophe before it if it is a formula, else unchanged."""
     return f"'{cell}" if is_formula(cell) else cell
 
 
 def unescape_formula(cell: Any) -> Any:
-    """Remove one apostrophe before a formula: the inverse of `escape_formula`."""
+    """Return the cell without one apostrophe before a formula: the inverse of `escape_formula`."""
     taken = isinstance(cell, str) and cell.startswith("'") and is_formula(cell)
     return cell[1:] if taken else cell
 

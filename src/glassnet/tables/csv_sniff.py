@@ -19,8 +19,14 @@ _RECORDS = 100
 
 
 def sniff_delimiter(data: NDArray[np.uint8]) -> str:
-    """Return the delimiter that gives all records equally many fields, else the header's most
-    frequent."""
+    """Return the delimiter that gives the first 100 records equally many fields, two or more; if
+    several do, the one with most fields. If none does, the one with most fields in the header.
+
+    Parameters
+    ----------
+    data
+        Bytes from the start of the file, uint8.
+    """
     line_end = line_end_of(data)
     best, best_score = ",", (False, 0, 0)
     for candidate in CANDIDATES:

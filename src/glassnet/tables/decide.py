@@ -50,7 +50,7 @@ _LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1
 
 @dataclass(frozen=True)
 class FormedTable:
-    """A table with a format for each column, and notes."""
+    """A table with the formats of its columns, and the notes on each column by name."""
 
     table: Table
     notes: Mapping[str, tuple[Note, ...]]
@@ -65,8 +65,11 @@ class _Decision:
 def decide_forms(
     table: Table, names: Sequence[str], fixed: Mapping[str, str], target: str | None = None
 ) -> FormedTable:
-    """Find the format of each column whose cells are not all plain numbers. The target is a number
-    or classes, never a date."""
+    """Return the table with a format for each of the named columns that is not plain, and notes.
+
+    `fixed` are the types that the user set, by column. The `target` is a number or classes, never
+    a date.
+    """
     kept = [name for name in names if _is_read(table, name, fixed)]
     numbers = table.numbers(kept)
     textual = [name for name in kept if _is_textual(table, name, numbers[name], fixed)]
@@ -93,14 +96,15 @@ def decide_forms(
 
 
 def scale_of(kind: str | None) -> str | None:
-    """Return the scale in a target's type: `log` of `number:log`."""
+    """Return the scale in a target's type, `log` or `plain`: `log` of `number:log`; else None."""
     last = (kind or "").rpartition(":")[2]
     return last if last in SCALES and base_kind(kind) == "number" else None
 
 
 def order_of(kind: str | None) -> tuple[str, ...] | None:
-    """The classes of a target from the lowest to the highest, of `ordered:low<high`, `ordered:low,
-    high` or `ordered:["low", "high"]`; TableError where these are no two or more."""
+    """Return the classes of a target from the lowest to the highest, of `ordered:low<high`,
+    `ordered:low,high` or `ordered:["low", "high"]`; None for another type. TableError unless they
+    are two or more different classes."""
     if kind is None or base_kind(kind) != ORDERED:
         return None
     text = kind.partition(":")[2]
@@ -187,7 +191,8 @@ def _is_boolean(counts: Mapping[str, int]) -> bool:
 
 
 def _covers_enough(found: FoundForm, rest: Counter[str], kind: str) -> bool:
-    """Return whether enough cells match the format to treat the others as missing."""
+    """Return whether enough cells match the format to treat the others as missing: nine tenths; of
+    numbers half, if up to 5 different texts do not match."""
     strange = sum(rest[text] for text in found.strange)
     if any(_CODE.fullmatch(text) for text in found.strange):
         return False  # codes with leading zeros, such as 00501
@@ -213,7 +218,9 @@ def _accept_form(
         shown = ", ".join(repr(text[:40]) for text in strange[:3])
         more = ", …" if len(strange) > 3 else ""
         rows, one = plural(cells, "row"), "a date" if form.kind == "date" else "a number"
-        text = f"holds {what}, but {shown}{more} in {rows} is not {one}; such a cell is a gap"
+        text = (
+            f"holds {what}, but {shown}{more} in {rows} is not {one}; such a cell counts as missing"
+        )
         way = hint("correct them").otherwise("pass ", Option("kind", "category", name))
         notes.append(Note("not a number", text, name, way, True))
     return _Decision(form, tuple(notes))
@@ -236,7 +243,8 @@ def _word_column(name: str, counts: Counter[str]) -> _Decision:
 
 
 def _learn_hints(found: Mapping[str, _Decision], hints: Hints) -> Hints:
-    """Collect what some columns decide (date order, decimal sign) for the undecided ones."""
+    """Return what the columns with clear formats say (order of dates, decimal sign) for the unclear
+    ones; the sign that the user named has priority."""
     sure = [
         decision.form
         for decision in found.values()
@@ -255,8 +263,8 @@ def _learn_hints(found: Mapping[str, _Decision], hints: Hints) -> Hints:
 def _date_numbers(
     table: Table, name: str, numbers: Numbers, fixed: str | None, hints: Hints
 ) -> _Decision:
-    """Read a column of plain numbers as dates, or its points as thousands separators, if they
-    are."""
+    """Return the format of a column of plain numbers: dates as day numbers or counts since 1970,
+    points as thousands separators if other columns have decimal commas, else plain."""
     plain = _Decision(Form(name))
     present = numbers.values[~numbers.missing & np.isfinite(numbers.values)]
     if hints.decimal == "," and table.columns[name].family == "text":
@@ -281,7 +289,7 @@ def _date_numbers(
 
 
 def _are_day_numbers(values: NDArray[np.float64]) -> bool:
-    """Return whether integers are dates such as 20241231."""
+    """Return whether integers are dates such as 20241231, of the years 1900 to 2100."""
     if values.min() < 19_000_101 or values.max() > 21_001_231:
         return False
     month, day = values // 100 % 100, values % 100
@@ -289,7 +297,8 @@ def _are_day_numbers(values: NDArray[np.float64]) -> bool:
 
 
 def _thousands_points(table: Table, name: str, plain: _Decision) -> _Decision:
-    """In a table with decimal commas, read 1.413 as 1413 if each point is before three digits."""
+    """Return the format of a column in a table with decimal commas: 1.413 is 1413 if each point is
+    before three digits, else `plain`."""
     texts = table.texts([name])[name]
     pointed = [text for text in texts.tolist() if text is not None and "." in text]
     if not pointed or not all(
@@ -306,8 +315,11 @@ def _thousands_points(table: Table, name: str, plain: _Decision) -> _Decision:
 def read_otherwise(
     table: Table, names: Sequence[str], kind: str, cells: Mapping[str, Numbers]
 ) -> Table:
-    """Return the table with another format for each column that has cells which the model's format
-    cannot read, if one format reads all of them. A token for missing counts as read."""
+    """Return the table with another format for each of these columns that has cells which the
+    model's format cannot read, if one format reads all of them. Words for missing count as read.
+
+    `kind` is "number" or "date", `cells` are the columns in the model's formats.
+    """
     odd = [name for name in names if cells[name].unreadable.any()]
     odd = [name for name in odd if table.columns[name].family == "text"]
     forms: dict[str, Form] = {}

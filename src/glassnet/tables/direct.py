@@ -28,8 +28,11 @@ _WHOLE = 1e15  # integers below this become texts without a decimal point
 
 
 def direct_cells(schema: Schema, columns: Sequence[FrameColumn]) -> dict[str, Cells] | None:
-    """Return the cells of the columns that the model needs; None if SQL is needed. Column names
-    must be unique, and all columns equally long, with one row or more."""
+    """Return the cells of the columns that the model needs, by column name.
+
+    None if SQL is needed: a column is absent, two have the same name, they differ in length or
+    have no rows, or a cell needs conversion (see the head of this module).
+    """
     if schema.missing:
         return None
     named = {column.name: column for column in columns}
@@ -83,7 +86,8 @@ def _seconds(values: NDArray[Any]) -> Numbers:
 
 
 def _texts(values: NDArray[Any], gaps: set[str]) -> NDArray[np.object_] | None:
-    """Return texts without surrounding spaces, None for missing."""
+    """Return texts without surrounding spaces, None for missing cells; None in place of all if a
+    cell is not a text."""
     listed: list[Any] = values.tolist()
     clean: dict[Any, str | None] = {None: None}
     try:
@@ -100,7 +104,8 @@ def _texts(values: NDArray[Any], gaps: set[str]) -> NDArray[np.object_] | None:
 
 
 def _labels(values: NDArray[Any]) -> NDArray[np.object_] | None:
-    """Return integers as the texts that a file would have."""
+    """Return integers as the texts that a file would have; None if some numbers are not integers
+    below 1e15 in magnitude."""
     numbers = np.asarray(values, np.float64)
     missing = np.isnan(numbers)
     filled = np.where(missing, 0.0, numbers)

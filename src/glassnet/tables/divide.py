@@ -77,7 +77,8 @@ class Divided:
 
 
 def check_options(table: Table, target: str, options: SplitOptions) -> None:
-    """Raise TableError if a column that the options name cannot be used for that."""
+    """Raise TableError if a column that the options name does not exist, is the target or holds
+    lists, or if one column is both group and order."""
     parts = ("groups", options.group), ("the order", options.order)
     for part, name in (*parts, ("the weights", options.weights.column)):
         if name is None:
@@ -107,9 +108,27 @@ def divide(
     options: SplitOptions,
     packed: bool | None = None,
 ) -> Divided:
-    """Split the rows. `cells` are those of the columns that the model uses, `keys` their
-    `row_keys`, `classes` the class codes of `rows`. `packed` says whether the networks of all folds
-    are trained together (by default, that depends on the number of rows)."""
+    """Return how the rows are split, with all decisions and notes.
+
+    Parameters
+    ----------
+    cells
+        The cells of the columns that the model uses, of all rows of the table.
+    keys
+        The `row_keys` of these cells, of all rows of the table.
+    rows
+        The numbers of the rows that have a target, ascending.
+    classes
+        The class code of each of `rows`; None for a numeric target.
+    packed
+        Whether the networks of all folds are trained together; None: with fewer than 50,000 rows.
+
+    Raises
+    ------
+    TableError
+        If the order column has a cell that is neither number nor date, no value or one value
+        only, or the group column has one value only.
+    """
     notes: list[Note] = []
     time = None if options.order is None else _times(table, options.order, rows, notes)
     units, together = None, False
@@ -141,7 +160,8 @@ def division_doubts(
     seed: int,
     options: SplitOptions,
 ) -> list[Note]:
-    """Return notes on reasons to doubt the split, although the user asked for nothing."""
+    """Return notes on columns and rows for which the score may be too good, if the user named no
+    group, order or test table; else nothing."""
     if options.group is not None or options.order is not None or options.tested:
         return []
     unlikely = ("empty", "nested", "constant", "drop", "date")

@@ -35,7 +35,7 @@ CLIP = 3.0  # scaled numbers are within (-CLIP, CLIP)
 MOST_LEVELS = 100
 FEW_LEVELS = 32  # one-hot levels of a column with target statistics
 Scale = Annotated[float, Within(0.0, above=True)]
-RARE = 3  # a value in fewer training rows than this has the "unknown" input
+RARE = 3  # a value in fewer training rows than this shares the "unknown" input
 _DAY = 86400.0
 _PLACES = (0.01, 0.25, 0.5, 0.75, 0.99)  # quantiles for the scale
 _AT_ONCE = 1 << 18  # cells that are encoded at once
@@ -44,8 +44,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NumberEncoder:
-    """Robust scaling and smooth clipping; missing cells become the median, with an indicator
-    input."""
+    """Encodes a number as z / √(1 + (z / 3)²), with z = (number − centre) / scale. A missing cell
+    becomes 0; an indicator input marks it if training had some."""
 
     name: Name
     centre: float
@@ -110,7 +110,7 @@ class CategoryEncoder:
     def with_statistics(
         self, texts: Texts, rows: NDArray[np.int64], averaged: Averaged
     ) -> CategoryEncoder:
-        """Return the encoder with target statistics if the column has many values; then only the
+        """Return the encoder with target statistics if the column has many values; then only the 32
         most frequent ones have one-hot inputs."""
         found = TargetStatistics.fit(texts[rows], averaged)
         if found is None or len(self.levels) <= FEW_LEVELS:
@@ -131,7 +131,8 @@ class CategoryEncoder:
 
     @cached_property
     def _known(self) -> tuple[dict[Any, int], Floats]:
-        """Return the code of each level and of a missing cell, and the inputs of each code."""
+        """Return the code of each level and of a missing cell, and the inputs of each code, [codes,
+        inputs]; the last code is that of unknown values."""
         unknown = len(self.levels) + self.flag
         codes: dict[Any, int] = {level: place for place, level in enumerate(self.levels)}
         codes[None] = len(self.levels) if self.flag else unknown
@@ -142,8 +143,8 @@ class CategoryEncoder:
         return codes, vectors
 
     def encode(self, cells: Texts, parts: NDArray[np.int64] | None = None) -> Encoded:
-        """Encode cells; with the `parts` of training rows, each row's statistics come from other
-        parts only."""
+        """Return the inputs of cells; with the `parts` of training rows, each row's statistics come
+        from other parts only."""
         known, _ = self._known
         statistics, texts = self.statistics, list[Any](cells.tolist())
         rare = {} if statistics is None else statistics.codes
@@ -157,7 +158,7 @@ class CategoryEncoder:
         return replace(found, x=np.concatenate([found.x, statistics.of(texts, parts)], 1))
 
     def _encoded(self, texts: list[Any]) -> Encoded:
-        """Encode texts without the target statistics."""
+        """Return the inputs of texts without the target statistics."""
         known, vectors = self._known
         unknown, missing = len(self.levels) + self.flag, texts.count(None)
         if len(texts) == 1:
@@ -201,8 +202,8 @@ class BooleanEncoder:
 
 @dataclass(frozen=True)
 class DateEncoder:
-    """Encodes days as a scaled number; month and weekday as categories, and time of day, if they
-    vary."""
+    """Encodes the day as a scaled number; month and weekday one-hot, and the time of day from −1 to
+    1, if they varied in training. An indicator input marks missing cells if training had some."""
 
     name: Name
     centre: float
@@ -255,7 +256,7 @@ class DateEncoder:
         return Encoded(np.column_stack(parts), int(missing.sum()))
 
 
-NUMBERS = (NumberEncoder, DateEncoder)  # whose first input is a number, and not 0 or 1
+NUMBERS = (NumberEncoder, DateEncoder)  # their first input is a number, not an indicator
 
 
 Encoder = NumberEncoder | CategoryEncoder | BooleanEncoder | DateEncoder | TextEncoder
@@ -271,7 +272,7 @@ ENCODERS: dict[str, type[Encoder]] = {
 def fit_numbers(
     columns: Mapping[str, Numbers], rows: NDArray[np.int64]
 ) -> dict[str, NumberEncoder]:
-    """Fit `NumberEncoder`s for many columns at once."""
+    """Return a `NumberEncoder` for each column by name, fitted on the given rows."""
     found: dict[str, NumberEncoder] = {}
     for names in batches([*columns], len(rows)):
         values = np.stack([columns[name].values[rows] for name in names], axis=1)
@@ -298,8 +299,8 @@ def encode_numbers(
     x: NDArray[np.float32],
     inputs: Sequence[Sequence[int]],
 ) -> dict[str, int]:
-    """Encode many numeric columns into the columns `inputs` of `x`; return the number of missing
-    cells by column."""
+    """Write the inputs of many numeric columns to x; return the number of missing cells by column,
+    where it is above 0. `inputs` has the positions in x of each encoder's inputs."""
     if len(x) == 1:
         return _encode_row(encoders, cells, x[0], inputs)
     lost: dict[str, int] = {}
@@ -325,7 +326,7 @@ def _encode_row(
     row: NDArray[np.float32],
     inputs: Sequence[Sequence[int]],
 ) -> dict[str, int]:
-    """The same for a single row, by Python's numbers: arrays of one number take longer. The
+    """Do the same for a single row with Python's numbers: arrays of one number take longer. The
     operations are those of `_scale_numbers`, each rounded once, so the bits are the same."""
     lost: dict[str, int] = {}
     for encoder, numbers, places in zip(encoders, cells, inputs, strict=True):
@@ -342,7 +343,8 @@ def _encode_row(
 
 
 def batches(items: Sequence[T], rows: int) -> Iterator[Sequence[T]]:
-    """Yield batches of columns that make matrices of moderate size."""
+    """Return an iterator over batches of columns that have at most 2^18 cells each, or one
+    column."""
     size = max(_AT_ONCE // max(rows, 1), 1)
     return (items[first : first + size] for first in range(0, len(items), size))
 

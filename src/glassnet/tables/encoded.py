@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The part of the design matrix that comes from one column."""
+    """The inputs x [rows, inputs] of one column, and the numbers of its missing cells and of those
+    with an unknown value."""
 
     x: NDArray[np.float64]
     missing: int

@@ -66,8 +66,8 @@ class Form:
 
 
 def number_pattern(form: Form) -> str:
-    """Return a pattern with nine groups: bound, sign, unit, sign, digits, unit, further digits,
-    unit, tail."""
+    """Return a regular expression with nine groups: bound, sign, unit, sign, digits, unit, further
+    digits, unit, tail."""
     point, mark = re.escape(form.decimal), re.escape(form.thousands)
     grouped = rf"[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|" if form.thousands else ""
     digits = rf"(?:(?:{grouped}0|[1-9]\d*)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
@@ -87,7 +87,8 @@ _GROUPS = ("bound", "sign", "before", "minus", "low", "unit", "high", "after", "
 
 
 def number_sql(form: Form, text: str) -> str:
-    """Return SQL for the number in a cell; NULL if there is none."""
+    """Return SQL for the number in a cell, seconds for a clock or span; NULL if it has another
+    format. `text` is SQL for the cell as text."""
     if form.kind == "clock":
         return _clock_sql(text)
     if form.kind == "span":
@@ -214,12 +215,13 @@ _WORDS = (
 
 
 def has_word(text: str) -> bool:
-    """Return whether a date (after `tidy`) has its month as a word."""
+    """Return whether a date has three letters in a row, as a month's name has."""
     return re.search(r"[A-Za-zäéû]{3}", text) is not None
 
 
 def tidy(text: str) -> str:
-    """Remove weekday, time zone and commas from a date."""
+    """Return a date without weekday, time zone, commas and ordinal endings; quarters become their
+    first month, and month names their first three English letters."""
     for pattern, by in _TIDY:
         text = re.sub(pattern, by, text)
     if has_word(text) and "-W" not in text:
@@ -229,7 +231,8 @@ def tidy(text: str) -> str:
 
 
 def date_sql(form: Form, text: str) -> str:
-    """Return SQL for the time in a cell as a TIMESTAMP; NULL if there is none."""
+    """Return SQL for the time in a cell as a TIMESTAMP; NULL if it has another format or a year
+    before 100. `text` is SQL for the cell as text."""
     steps = list(_TIDY)
     if any("%b" in format for format in form.formats):
         steps += _WORDS
@@ -237,5 +240,5 @@ def date_sql(form: Form, text: str) -> str:
         text = f"regexp_replace({text}, {sql_text(pattern)}, {sql_text(by)}, 'g')"
     formats = ", ".join(map(sql_text, form.formats))
     time = f"try_strptime(trim({text}), [{formats}])"
-    # The year of 31.12.24 is 24 to %Y, which then is not how it is written.
+    # %Y reads the year of 31.12.24 as 24: that format does not apply.
     return f"CASE WHEN year({time}) >= 100 THEN {time} END"

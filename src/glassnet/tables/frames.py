@@ -42,12 +42,13 @@ class FrameColumn:
 
     @property
     def truth(self) -> bool:
-        """Whether its numbers are 1 for true and 0 for false."""
+        """Whether its numbers are 1 for true and 0 for false (NaN: missing)."""
         return self.type.lower() == "boolean"
 
 
 def is_frame(given: Any) -> bool:
-    """Return whether this is a data frame, eager or lazy, or an Arrow record batch."""
+    """Return whether this is an eager data frame, a lazy one of polars, or an Arrow record
+    batch."""
     known = nw.dependencies
     if _is_pandas(given):
         return True
@@ -63,8 +64,8 @@ def is_series(given: Any) -> bool:
 
 
 def collect_frame(given: Any) -> Any:
-    """Return the frame with unique column names, an Arrow record batch as a table; TableError for a
-    lazy frame."""
+    """Return the frame with unique column names, an Arrow record batch as a table. TableWarning for
+    each renamed column; TableError for a lazy frame."""
     if not _is_pandas(given) and _is_batch(given):
         given = nw.dependencies.get_pyarrow().Table.from_batches([given])
     given = _with_unique_names(given)
@@ -78,7 +79,7 @@ def collect_frame(given: Any) -> Any:
 
 
 def _is_pandas(given: Any) -> bool:
-    """Whether this is a frame of pandas, or of a class derived from it."""
+    """Return whether this is a frame of pandas, or of a class derived from it."""
     pandas: Any = sys.modules.get("pandas")
     if pandas is not None and type(given) is getattr(pandas, "DataFrame", None):
         return True
@@ -91,12 +92,12 @@ def _is_batch(given: Any) -> bool:
 
 
 def frame_columns(given: Any) -> list[FrameColumn]:
-    """Return the columns of a frame, in order."""
+    """Return the columns of a frame, in order; warnings and errors as in `collect_frame`."""
     return collected_columns(collect_frame(given))
 
 
 def collected_columns(given: Any) -> list[FrameColumn]:
-    """The columns of a frame from `collect_frame`, in order."""
+    """Return the columns of a frame from `collect_frame`, in order."""
     if _is_pandas(given):
         row = _columns_of_one_row(given) if len(given) == 1 else None
         return row or [_pandas_column(str(name), series) for name, series in given.items()]
@@ -105,8 +106,8 @@ def collected_columns(given: Any) -> list[FrameColumn]:
 
 
 def _columns_of_one_row(frame: Any) -> list[FrameColumn] | None:
-    """Return the columns of a pandas frame with one row; None unless all cells are texts or exact
-    numbers."""
+    """Return the columns of a pandas frame with one row; None unless all cells are texts, or
+    numbers below 2^53 in magnitude or NaN."""
     cells: list[Any] = frame.iloc[0].tolist()
     found: list[FrameColumn] = []
     for name, cell in zip(frame.columns.tolist(), cells, strict=True):
@@ -118,7 +119,7 @@ def _columns_of_one_row(frame: Any) -> list[FrameColumn] | None:
 
 
 def _pandas_column(name: str, series: Any) -> FrameColumn:
-    """Fast path of `_column` for pandas columns that hold a NumPy array or texts."""
+    """Return a column of pandas; faster than `_column` for NumPy arrays and texts."""
     dtype: Any = series.dtype
     kind = _PANDAS.get(dtype.str) if isinstance(dtype, np.dtype) else None
     if kind is None or dtype.kind == "O":
@@ -156,8 +157,8 @@ def array_columns(array: np.ndarray) -> list[FrameColumn]:
 
 
 def as_objects(given: Any) -> np.ndarray | None:
-    """Return an array or list as an object array if some cells are Python objects; None if none
-    are, or rows have different lengths."""
+    """Return an array of dtype object, or a list that is not all numbers, as an object array. None
+    for other arrays, for no cells, and for rows of different lengths."""
     try:
         array = np.asarray(given)
     except ValueError:
@@ -170,7 +171,7 @@ def as_objects(given: Any) -> np.ndarray | None:
 
 
 def object_columns(given: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Return names and cells of the object columns of a frame, an array or a list of rows."""
+    """Yield name and cells of each object column of a frame, an array or a list of rows."""
     if is_frame(given):
         for series in nw.from_native(collect_frame(given), eager_only=True).iter_columns():
             if series.dtype == nw.Object:
@@ -197,7 +198,7 @@ def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
 
 
 def single_column(name: str, given: Any) -> FrameColumn:
-    """Return one column from a series, an array or a list."""
+    """Return a column from a series, an array or a list; TableError unless it has one dimension."""
     if is_series(given):
         return _column(name, nw.from_native(given, series_only=True))
     known: Any = getattr(given, "dtype", None)
@@ -212,8 +213,8 @@ def single_column(name: str, given: Any) -> FrameColumn:
 
 
 def _list_column(name: str, given: list[Any]) -> FrameColumn | None:
-    """Fast path of `_array_column` for a short list of only texts or only plain numbers; else
-    None."""
+    """Return a column of up to 64 texts, or of as many numbers below 2^53 in magnitude or NaN; None
+    for other lists. Faster than `_array_column`."""
     if not 0 < len(given) <= _SHORT:
         return None
     kinds: set[Any] = {type(value) for value in given}
@@ -255,7 +256,7 @@ def _column(name: str, series: Any) -> FrameColumn:
 
 
 def _may_lose_digits(numbers: np.ndarray) -> bool:
-    """Return whether some numbers are too large for a float64 to hold all their digits."""
+    """Return whether some numbers are so large (2^53) that a float64 may not hold all digits."""
     return bool(len(numbers)) and bool((np.abs(numbers) >= _EXACT).any())
 
 
@@ -280,7 +281,8 @@ def _array_column(name: str, values: np.ndarray) -> FrameColumn:
 
 
 def _mixed_column(name: str, values: np.ndarray) -> FrameColumn:
-    """Return a column of Python objects: numbers or dates if all are, else texts."""
+    """Return a column of Python objects: of numbers or dates if all are, of texts if some are
+    (other objects may be among them), else of kind "other"."""
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
         return FrameColumn(name, "date", "object", _dates(values))

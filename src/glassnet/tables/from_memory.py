@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 
 
 def table_of(columns: Sequence[FrameColumn], label: str, missing: Sequence[str] = ()) -> Table:
-    """Return the table of named columns of equal length; `missing` are texts that count as missing.
+    """Return the table of named columns of equal length.
 
-    TableError if there are no rows, a name occurs twice, or a column holds something other than
-    numbers, texts, booleans and dates.
+    Parameters
+    ----------
+    label
+        The name of the table in messages.
+    missing
+        Texts that count as missing.
+
+    Raises
+    ------
+    TableError
+        If there are no rows, a name occurs twice, or a column has values other than numbers,
+        texts, booleans and dates.
     """
     held: dict[str, NDArray[Any]] = {}
     cells: dict[str, Cells] = {}
@@ -52,7 +62,7 @@ def table_of(columns: Sequence[FrameColumn], label: str, missing: Sequence[str] 
 
 
 def row_count(columns: Sequence[FrameColumn]) -> int:
-    """Return the number of rows of the columns."""
+    """Return the number of rows of the columns; 0 without columns."""
     return max((len(column.values) for column in columns), default=0)
 
 
@@ -65,7 +75,8 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
 
 
 def _in_sql(label: str, column: FrameColumn, name: str) -> tuple[NDArray[Any], str, str]:
-    """Return the column's values for DuckDB, SQL that reads them, and the SQL type."""
+    """Return the column's values for DuckDB, SQL that reads them, and the SQL type; TableError for
+    a column of other objects."""
     values = column.values
     if column.truth:
         return values, f"CASE WHEN isnan({name}) THEN NULL ELSE {name} <> 0 END", "BOOLEAN"
@@ -91,7 +102,7 @@ def _texts(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a cell as text as in a file: an integer without a decimal point."""
+    """Return a cell as the text that a file would have: an integer without a decimal point."""
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
         return str(int(value))
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):

@@ -28,9 +28,16 @@ def with_useful(
     columns: Sequence[Column], table: Table, truth: NDArray[Any], rows: NDArray[np.int64],
     classes: bool,
 ) -> list[Column]:  # fmt: skip
-    """Return the columns, with informative identifiers as numbers: integers with many gaps between
-    them, where rows with neighbouring numbers have similar targets. `rows` are those that have a
-    target."""
+    """Return the columns, with informative identifiers as numbers: their range is at least four
+    times the number of rows, and rows with neighbouring numbers have similar targets.
+
+    Parameters
+    ----------
+    truth
+        The target of each row of the table: class codes if `classes` is true, else numbers.
+    rows
+        The numbers of the rows that have a target; with fewer than 200, nothing is changed.
+    """
     found: list[Column] = []
     for column in columns:
         useful = column.kind == "identifier" and len(rows) >= _FEWEST_ROWS
@@ -41,7 +48,8 @@ def with_useful(
 def _useful(
     column: Column, table: Table, truth: NDArray[Any], rows: NDArray[np.int64], classes: bool
 ) -> Column:
-    """Return the column, as a number if it is an informative identifier."""
+    """Return the column as a number, with a note, if it is an informative identifier; else
+    unchanged."""
     numbers = table.numbers([column.name])[column.name]
     if numbers.unreadable.any() or numbers.missing.any():
         return column
@@ -60,7 +68,8 @@ def _useful(
 
 
 def _alike(ordered: NDArray[Any], classes: bool) -> float:
-    """Return the similarity of neighbours in order: 0 for unrelated rows, 1 for equal ones."""
+    """Return the similarity of adjacent targets: about 0 for unrelated rows, 1 if classes are all
+    equal; 0 if the targets do not vary."""
     first, second = ordered[:-1], ordered[1:]
     if classes:
         shares = np.bincount(ordered) / len(ordered)

@@ -65,7 +65,8 @@ class Column:
 
 
 def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) -> list[Column]:
-    """Read the named columns once and infer their types."""
+    """Return the named columns with their types and cells, in order. `fixed` are the types that the
+    user set, by column; TableError if a cell does not fit them."""
     kept = [
         name
         for name in names
@@ -119,7 +120,7 @@ def _needs_text(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, s
 
 
 def lost_digits(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
-    """Return `Table.lost_digits` of a column that may lose digits."""
+    """Return `Table.lost_digits` of a column that may lose digits as a float64; else ()."""
     cells = table.columns[name]
     wide = cells.family == "wide" or (cells.family != "other" and cells.type not in _SHORT)
     present = numbers.values[np.isfinite(numbers.values)]
@@ -130,7 +131,9 @@ def lost_digits(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
 def _digits_note(name: str, exact: tuple[str, ...]) -> Note:
     if len(exact) == 1:
         number = float(exact[0])
-        text = f"has numbers of more digits than are kept: {exact[0]} is read as {number:.17g}"
+        text = (
+            f"has numbers of more digits than a float64 holds: {exact[0]} is read as {number:.17g}"
+        )
         way = hint("to keep every digit pass ", Option("kind", "category", name))
         return Note("rounded", text, name, way, True)
     text = f"is read as text: {exact[0]} and {exact[1]} would be the same number"
@@ -139,7 +142,8 @@ def _digits_note(name: str, exact: tuple[str, ...]) -> Note:
 
 
 def _nested_column(name: str, type: str, fixed: str | None) -> Column:
-    """Return a nested column (lists, maps and the like), which is left out."""
+    """Return a nested column (lists, maps and the like), which is left out; TableError if the user
+    set a type for it."""
     if fixed is not None:
         raise TableError(
             f"column {name!r} holds values of type {type}, not single values, so it cannot be of "
@@ -230,7 +234,9 @@ class _Readings:
         if len(wrong):
             numbers = Numbers(numbers.values, numbers.missing | numbers.unreadable)
             rows = plural(len(wrong), "row")
-            text = f"holds no number in {rows}, the first is row {wrong[0] + 1}; that is a gap"
+            text = (
+                f"holds no number in {rows}, the first is row {wrong[0] + 1}; it counts as missing"
+            )
             way = hint("correct it").otherwise("pass ", Option("kind", "category", self.name))
             notes = (Note("not a number", text, self.name, way, True),)
         values = numbers.values[~numbers.missing]
@@ -256,7 +262,8 @@ class _Readings:
         return (Note("infinite", text, self.name, way),)
 
     def _sentinel(self, values: NDArray[np.float64]) -> tuple[Note, ...]:
-        """Note a number far from all others that occurs often: it may mean missing."""
+        """Return a note on a number that is far from all others, occurs twice or more, and looks
+        like a code for missing, such as -999 or 9999; else nothing."""
         finite = values[np.isfinite(values)]
         for odd in (finite.min(), finite.max()) if len(finite) else ():
             rest = finite[finite != odd]
@@ -275,9 +282,9 @@ class _Readings:
         return ()
 
     def _names_rows(self, values: NDArray[np.float64]) -> bool:
-        """Return whether integers only number the rows, in no order that could help. Numbers that
-        increase or decrease with the rows are kept, unless the column has the name of a row
-        number."""
+        """Return whether numbers only name the rows: all different integers in a column that is
+        named like an id or a row number. Integers that increase or decrease with the rows are
+        features, unless they are consecutive."""
         if not (values == np.floor(values)).all() or len(np.unique(values)) < len(values):
             return False
         steps = np.diff(values)
@@ -300,7 +307,7 @@ class _Readings:
             shown = brief(str(self.texts[wrong[0]]))
             times = Numbers(times.values, times.missing | times.unreadable)
             text = (
-                f"holds {shown!r} in row {wrong[0] + 1}, which is not a date; such cells are gaps"
+                f"holds {shown!r} in row {wrong[0] + 1}, not a date; such cells are missing values"
             )
             way = hint("correct it").otherwise("pass ", Option("kind", "category", self.name))
             notes = (Note("not a date", text, self.name, way, True),)
@@ -328,7 +335,7 @@ def spelling_key(text: str) -> str:
 
 
 def spellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """Map each text with several spellings to its most frequent spelling."""
+    """Return for each text that has a more frequent spelling the most frequent one."""
     groups: dict[str, list[str]] = {}
     for text in counts:
         groups.setdefault(spelling_key(text), []).append(text)
@@ -341,14 +348,14 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def known_spelling(text: str, known: Sequence[str]) -> str:
-    """Return the only known text that has the same spelling key, or the text itself."""
+    """Return the known text with the same spelling key, if it is the only one; else the text."""
     key = spelling_key(text)
     same = [text for text in known if spelling_key(text) == key]
     return same[0] if len(same) == 1 else text
 
 
 def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
-    """Return the note on spellings that were merged."""
+    """Return the note on spellings that were merged; `one_of` maps each to the one that is used."""
     shown = ", ".join(
         f"{brief(text)!r} with {brief(one_of[text])!r}" for text in sorted(one_of)[:3]
     )
@@ -359,7 +366,7 @@ def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
 
 
 def brief(text: str) -> str:
-    """Return a cell's text, shortened and on one line."""
+    """Return a cell's text on one line, shortened to 40 characters."""
     line = "".join(sign if sign.isprintable() else " " for sign in text[:_LONGEST])
     return line if len(text) <= _LONGEST else line[:-1] + "…"
 

@@ -16,6 +16,7 @@ from glassnet.words import plural
 SMALL = 1 << 28  # bytes that are always allowed
 _MOST_TIMES = 100  # a table rarely compresses by a larger factor
 _MOST_COLUMNS = 20_000
+_LARGEST = 1e24  # bytes of a size that can be written
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
@@ -28,7 +29,7 @@ class Limits:
     size: int | None = None
 
     def check_columns(self, label: str, count: int) -> None:
-        """Raise TableError for a table with too many columns."""
+        """Raise TableError for a table with more columns than the limit."""
         if count > self.columns:
             raise TableError(
                 f"{label} has {plural(count, 'column')}, more than {self.columns:,}",
@@ -39,7 +40,7 @@ class Limits:
 
     def check_size(self, label: str, size: int, packed: int, what: str = "unpacks to") -> None:
         """Raise TableError for a table of more bytes than the limit; `packed` is the size of its
-        file."""
+        file in bytes, `what` the verb of the message."""
         most = max(SMALL, packed * _MOST_TIMES) if self.size is None else self.size
         if size > most:
             raise TableError(
@@ -56,12 +57,14 @@ DEFAULT_LIMITS = Limits()
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a size such as 800MB, 20GB, 1.5 TB or a plain number; ValueError for
-    other texts."""
+    """Return the bytes of a size such as 800MB, 20GB, 1.5 TB or a plain number; the units are
+    powers of 1000. ValueError for other texts, zero, and sizes of 1e24
+    bytes or more."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?\s*", text.lower())
-    if match is None or float(match[1]) <= 0:
+    size = 0.0 if match is None else float(match[1]) * _UNITS[match[2]]
+    if not 0 < size < _LARGEST:
         raise ValueError(f"{text!r} is not a size; write for example 800MB or 20GB")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return int(size)
 
 
 def _bytes(size: int) -> str:

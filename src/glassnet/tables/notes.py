@@ -1,7 +1,7 @@
 """Notes on the decisions made in reading a table.
 
-In: the name of a rule and what it found. Out: a `Note`, which commands print and estimators issue
-as a warning.
+In: the name of a rule and what it found. Out: a `Note`, which commands print; if it is a `doubt`,
+estimators issue it as a warning.
 """
 
 from __future__ import annotations

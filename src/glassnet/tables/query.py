@@ -19,8 +19,8 @@ AGAIN = "correct the file, or write it again"
 
 @contextlib.contextmanager
 def table_errors(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
-    """Convert a DuckDB error within the context to "LABEL FAILURE: first line of DuckDB's message;
-    ADVICE"."""
+    """Convert a DuckDB error within the context to the TableError "LABEL FAILURE: first line of
+    DuckDB's message; ADVICE", and an interrupted query to KeyboardInterrupt."""
     try:
         yield
     except (duckdb.Error, RuntimeError) as error:

@@ -44,7 +44,23 @@ WAIT = 30.0  # limit of elapsed time, as a multiple of the limit of processor ti
 def read_apart(
     path: str | Path, *, sql: str, missing: Sequence[str] = (), how: Mapping[str, Any] | None = None
 ) -> Table:
-    """As `read_table`, for SQL that the user did not type; `how` has its other options."""
+    """Return the table of a query that the user did not type, as `read_table` does.
+
+    Parameters
+    ----------
+    sql, missing
+        As for `read_table`.
+    how
+        Other options of `read_table`, by name.
+
+    Raises
+    ------
+    UntrustedError
+        If the query reads other files, or needs more time, memory or cells than the limits, which
+        grow with the size of the file.
+    TableError
+        If the file or the query cannot be read.
+    """
     size = os.path.getsize(path)
     seconds = SECONDS + size / BYTES_A_SECOND
     asked: dict[str, Any] = {"path": str(path), "sql": sql, "missing": list(missing)}
@@ -67,7 +83,8 @@ def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
 
 
 def _run(asked: dict[str, Any], seconds: float) -> None:
-    """Run the other process, and return its answer."""
+    """Run the other process, which writes the table to `asked["database"]`; raise the error that it
+    reports, or UntrustedError if it was stopped by a limit."""
     root = Path(__file__).resolve().parents[2]
     known = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     around = {**os.environ, "PYTHONPATH": os.pathsep.join(known), "PYTHONSAFEPATH": "1"}
@@ -97,7 +114,8 @@ def _run(asked: dict[str, Any], seconds: float) -> None:
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
-    """Compute the answer, in the other process."""
+    """Run the query, in the other process; return nothing in a dict, or the error as JSON
+    values."""
     _limit(asked["seconds"], asked["memory"])
     try:
         table = read_table(
@@ -124,7 +142,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hint_of(plain: Any) -> Hint | None:
-    """Read the hint that the other process has written."""
+    """Return the hint that the other process wrote as JSON values, or None."""
     if plain is None:
         return None
     ways: list[list[Any]] = plain["ways"]

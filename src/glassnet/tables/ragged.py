@@ -26,7 +26,11 @@ _WAYS: tuple[dict[str, Any], ...] = ({}, {"escapechar": "\\"}, {"quotechar": "'"
 
 
 def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
-    """Return lines with equally many fields if a few rows differ, else the lines unchanged."""
+    """Return lines with as many fields as the header, and append a note on each change to `notes`.
+
+    The lines are returned unchanged if they need no repair, if more than a fifth of the rows
+    differ from the header, or if a quote is never closed.
+    """
     if any("\0" in line for line in lines):
         return lines
     ways = (
@@ -59,7 +63,8 @@ def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
 
 
 def split_by_spaces(lines: list[str]) -> list[str]:
-    """Convert lines whose columns are separated by several spaces to commas; else return them
+    """Return lines with commas in place of the spaces between columns: of two spaces or more if
+    that gives all lines equally many fields, else of any. If neither does, return them
     unchanged."""
     cut = [_SPACES.split(line.strip()) for line in lines]
     widths = {len(row) for row in cut}
@@ -74,7 +79,7 @@ def split_by_spaces(lines: list[str]) -> list[str]:
 
 
 def _parsed(lines: Sequence[str], delimiter: str, way: dict[str, Any]) -> list[list[str]] | None:
-    """Return the records; None if a quote is never closed."""
+    """Return the non-empty records; None if a quote is never closed."""
     text = io.StringIO("\n".join([*lines, _END]), newline="")
     try:
         rows = [row for row in csv.reader(text, delimiter=delimiter, **way) if row]
@@ -101,8 +106,8 @@ def _needs_lenient_quotes(lines: Sequence[str], delimiter: str) -> bool:
 
 
 def _with_first_name(rows: list[list[str]], repairs: list[Note]) -> list[list[str]]:
-    """Add a name for the first column if all rows have one field more than the header: some
-    programs write a row number without a name."""
+    """Return the rows with an empty name for the first column, and note it, if nine tenths of the
+    rows have one field more than the header: some programs write a row number without a name."""
     (width, count), *_ = Counter(len(row) for row in rows[1:]).most_common(1)
     if width != len(rows[0]) + 1 or count * 10 < 9 * (len(rows) - 1):
         return rows
@@ -112,7 +117,8 @@ def _with_first_name(rows: list[list[str]], repairs: list[Note]) -> list[list[st
 
 
 def _without_footer(rows: list[list[str]], repairs: list[Note]) -> list[list[str]]:
-    """Remove lines of one field below a table of three columns or more."""
+    """Return the rows without lines of one field, with letters, below a table of three columns or
+    more; note it."""
     last = len(rows)
     while last > 2 and len(rows[0]) > 2 and _is_footer(rows[last - 1]):
         last -= 1
@@ -128,7 +134,8 @@ def _is_footer(row: Sequence[str]) -> bool:
 
 
 def _to_header_width(rows: list[list[str]], repairs: list[Note]) -> list[list[str]] | None:
-    """Return all rows with as many fields as the header; None if many rows differ."""
+    """Return all rows with as many fields as the header, and note each change; None if more than a
+    fifth of the rows differ."""
     width, short, long = len(rows[0]), list[int](), list[int]()
     body = [rows[0]]
     for number, row in enumerate(rows[1:], 1):
@@ -143,12 +150,12 @@ def _to_header_width(rows: list[list[str]], repairs: list[Note]) -> list[list[st
     if (len(short) + len(long)) > _MOST_ODD * (len(rows) - 1):
         return None
     if short:
-        whose = "its end" if len(short) == 1 else "their ends"
-        text = f"{_width_note(short, 'fewer')}; what is missing at {whose} is a gap"
+        whose = "it lacks" if len(short) == 1 else "they lack"
+        text = f"{_width_note(short, 'fewer')}; the fields that {whose} are missing values"
         repairs.append(Note("short rows", text, "", "", True))
     if long:
-        text = f"{_width_note(long, 'more')}; since nobody knows which is of which column, all "
-        text += f"of {'its' if len(long) == 1 else 'their'} cells are gaps"
+        text = f"{_width_note(long, 'more')}; since their columns are unknown, all "
+        text += f"of {'its' if len(long) == 1 else 'their'} cells are missing values"
         way = "put a field that holds the delimiter in quotes"
         repairs.append(Note("long rows", text, "", way, True))
     return body

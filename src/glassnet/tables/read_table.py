@@ -1,4 +1,5 @@
-"""Open tables: CSV (.gz, .zst), Parquet, Arrow/Feather, JSON lines, and SQL queries on them.
+"""Open tables: CSV, JSON lines, Parquet, Arrow/Feather, sheets of workbooks, packed files (.gz,
+.zst, .bz2, .xz, .zip), and SQL queries on them.
 
 In: a path, and optionally a query. Out: a `Table`. The rows keep the order of the file; nothing is
 read from a network.
@@ -55,8 +56,38 @@ def read_table(
     files: bool = True,
     database: str = ":memory:",
 ) -> Table:
-    """Open and check a table. `sql` is one SELECT, in which the table is called `data`; it may read
-    other files that it names, unless `files` is false. Its result is stored in the `database`."""
+    """Return an opened and checked table.
+
+    Parameters
+    ----------
+    path
+        A file; "-" for standard input.
+    sql
+        One SELECT, in which the table is called `data`; the returned table is its result.
+    missing
+        Texts that count as missing in all columns; COLUMN=TEXT in one.
+    delimiter, encoding, header, skip
+        Of a CSV file, detected by default: the character between fields; an encoding's name in
+        Python; "first" (line) or "none"; the number of lines above the table.
+    decimal
+        The sign before decimals in texts: "." or ",".
+    sheet
+        The name of a workbook's sheet, or its number from 1; by default the first with rows.
+    limits
+        Limits on the columns and bytes of the table.
+    files
+        Whether the query may read other files that it names.
+    database
+        The DuckDB database that stores the result of a query, by default in memory.
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read as a table, exceeds the limits, or the query is not allowed or
+        fails.
+    UntrustedError
+        If the query names other files and `files` is false.
+    """
     dialect = Dialect(delimiter, encoding, header, skip)
     label = str(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", label):
@@ -94,8 +125,9 @@ class TemporaryFolder:
 def _local_file(
     path: Path, limits: Limits, sheet: str | None
 ) -> tuple[Path, TemporaryFolder | None, tuple[Note, ...]]:
-    """Return a file that DuckDB can read, its temporary folder if it was created (standard input, a
-    compression that DuckDB lacks, a sheet of a workbook), and notes."""
+    """Return a file that DuckDB can read, its temporary folder, and notes. The folder is None
+    unless a copy was needed: of standard input, a compression that DuckDB lacks, a workbook's
+    sheet."""
     if str(path) == "-":
         aside = TemporaryFolder()
         copy = aside.folder / "standard input"
@@ -122,6 +154,7 @@ def _local_file(
 
 @computed_to_nearest
 def connect(database: str = ":memory:") -> duckdb.DuckDBPyConnection:
+    """Return a connection to a new DuckDB database, with the settings that all tables need."""
     # No extension may be fetched, and times without an offset are taken as they stand.
     connection = duckdb.connect(
         database, config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -174,8 +207,8 @@ def _open_mended(
     refused: TableError | None,
     notes: tuple[Note, ...],
 ) -> tuple[Table, Path]:
-    """Return the table of a repaired copy of the file; if that fails too, raise the error
-    `refused`."""
+    """Return the table of a repaired copy of the file, and the copy. If there is nothing to repair
+    or it fails, raise the error `refused` of the first attempt, if there was one."""
     with unpacked(path, form.compression) as stream:
         content = stream.read()
     lines = content.replace(b"\r", b"\n").split(b"\n")
@@ -205,7 +238,8 @@ def _open_mended(
 def _with_header(
     found: RepairedText, content: bytes, label: str, asked: Dialect, notes: tuple[Note, ...]
 ) -> tuple[RepairedText, tuple[Note, ...]]:
-    """Add column names to the text if its first line is a row of data."""
+    """Return the text, with a line of column names if its first line is a row of data, and the
+    notes with one on that decision."""
     if asked.header is not None:
         return found, notes
     rows = list(itertools.islice(_records(found.text, found.delimiter or ","), 2))
@@ -226,8 +260,8 @@ _NUMBERS_AS_NAMES = Note(
 
 
 def _header_is_suspicious(shape: CsvShape) -> bool:
-    """Return whether the first line is probably not a header: a comment, a title, or columns
-    separated by spaces."""
+    """Return whether the first line may not be the header: a comment, a `sep=` line, mostly blank
+    names, or columns separated by spaces."""
     names, first = shape.names, shape.names[0]
     unnamed = sum(name == f"column {place}" for place, name in enumerate(names, 1))
     wide = len(names) == 1 and ("  " in first or "\t" in first)
@@ -290,7 +324,8 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
 
 
 def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
-    """Return the result of a query on the table; in the query, numeric columns are numbers."""
+    """Return the result of a query on the table as a table; in the query, numeric columns are
+    numbers. TableError if it is not allowed or fails. The connection is locked afterwards."""
     connection = table.connection
     label = f"{table.label} (query)"
     query = check_query(sql, label, connection)

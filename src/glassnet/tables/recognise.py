@@ -28,7 +28,7 @@ from glassnet.tables.forms import (
 from glassnet.tables.notes import Note
 
 _MOST = 5_000  # different texts that a form is found from; it is then tried on all
-# Words that mean a gap among numbers and dates, and those that mean one among words as well.
+# Words that mean missing also among words, and those that do only among numbers and dates.
 _SURE = "na n/a n.a. #n/a #na nan null (null) <na> \\n - -- --- ? #value! #ref!"
 _ALSO = "n.a none nil . .. * missing unknown undefined tbd nd n.d. k.a. n/d #div/0! #num!"
 _PHRASES = ("not available", "not applicable", "no data", "not known", "no value")
@@ -60,7 +60,7 @@ _CODED = re.compile(r"\d+[A-Za-z]\d+")
 
 @dataclass(frozen=True)
 class Hints:
-    """What is known from other columns, or from the user, about numbers and dates."""
+    """Formats of numbers and dates, as other columns or the user say."""
 
     decimal: str = ""  # the sign before decimals, where it is known
     day_first: bool | None = None
@@ -76,7 +76,8 @@ class FoundForm:
 
 
 def gap_words(counts: Mapping[str, int], words: frozenset[str]) -> tuple[str, ...]:
-    """Return the texts that mean missing. NA does not, among two-letter codes such as countries."""
+    """Return the texts that mean missing, sorted. NA does not, if half of the others are two-letter
+    codes such as countries."""
     found = [text for text in counts if text.lower() in words]
     others = [text for text in counts if text.lower() not in words]
     codes = sum(_CODE.fullmatch(text) is not None for text in others)
@@ -86,7 +87,8 @@ def gap_words(counts: Mapping[str, int], words: frozenset[str]) -> tuple[str, ..
 
 
 def find_number(name: str, counts: Mapping[str, int], hints: Hints) -> FoundForm | None:
-    """Recognise numbers with thousands separators, decimal commas, units, currencies or bounds."""
+    """Return the format of numbers with thousands separators, decimal commas, units, currencies or
+    bounds. None if fewer than half of the cells have a number, or if they are codes."""
     texts = _sample(counts)
     blobs = {text: _BLOB.fullmatch(text.translate(LOOKALIKES).strip()) for text in texts}
     dressed = {text: blob for text, blob in blobs.items() if blob is not None}
@@ -117,7 +119,7 @@ _MARKS: tuple[Mark, ...] = ("'", " ", "_")
 
 
 def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark, tuple[Note, ...]]:
-    """Return the decimal sign, the thousands separator, and a note if they are in doubt."""
+    """Return the decimal sign, the thousands separator, and a note if they are uncertain."""
     groups = {sign: sum(_groups(digit, sign) for digit in digits) for sign in ",.' _"}
     points = {sign: sum(_decimal(digit, sign) for digit in digits) for sign in ",."}
     unclear = {sign: [digit for digit in digits if _is_ambiguous(digit, sign)] for sign in ",."}
@@ -172,7 +174,7 @@ def _is_ambiguous(digits: str, sign: str) -> bool:
 def _unit(
     dressed: Mapping[str, re.Match[str]], counts: Mapping[str, int]
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Return units and currencies, and the factor of each."""
+    """Return units and currencies, and the factor of each; texts with other units do not match."""
     after: Counter[str] = Counter()
     before: set[str] = set()
     for text, blob in dressed.items():
@@ -268,7 +270,8 @@ def _bounds_collide(texts: Sequence[str]) -> bool:
 def _example(
     name: str, form: Form, texts: Sequence[str], fits: re.Pattern[str], *, doubted: bool
 ) -> tuple[Note, ...]:
-    """Return the note on the format, with an example."""
+    """Return the notes on the format, each with an example; `doubted` if there is a note on the
+    signs."""
     notes: list[Note] = []
     plain = re.compile(r"[-+]?\d+(\.\d+)?")
     odd = [
@@ -336,8 +339,8 @@ _PARTS = re.compile(
 
 
 def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> FoundForm | None:
-    """Recognise dates and times in any common format; all cells together decide the order of day
-    and month."""
+    """Return the formats of dates and times, of which all cells together decide the order of day
+    and month; None if no cell is a date in a common format."""
     texts = _sample(counts)
     formats: dict[str, None] = {}
     pairs: list[tuple[int, int]] = []
@@ -401,7 +404,7 @@ def _shape(text: str) -> str | None:
 def _order(
     name: str, pairs: Sequence[tuple[int, int]], forms: Iterable[tuple[str, str, str]], hints: Hints
 ) -> tuple[bool, tuple[Note, ...]]:
-    """Return whether the day comes before the month, with a note if that is in doubt."""
+    """Return whether the day comes before the month, and a note if that is uncertain."""
     day_first = sum(first > 12 for first, _ in pairs)
     month_first = sum(second > 12 for _, second in pairs)
     if not pairs or bool(day_first) != bool(month_first):
@@ -419,8 +422,8 @@ def _order(
 
 
 def find_span(name: str, counts: Mapping[str, int]) -> FoundForm | None:
-    """Recognise durations such as 1h 30m, 2 days, PT45M. Some must have several parts, or words
-    that are not units of numbers."""
+    """Return the format of durations such as 1h 30m, 2 days, PT45M. None unless some have several
+    parts or they have several units; short units alone, such as 5m and 3d, are not enough."""
     pattern, texts = re.compile(SPAN), _sample(counts)
     found: dict[str, int] = {}  # how many parts it has
     kinds: set[int] = set()
@@ -448,7 +451,8 @@ _LONG_SPAN = re.compile(r"(?i)min|hour|day|week|sec|stunde|tag|woche")
 
 
 def find_clock(name: str, counts: Mapping[str, int]) -> FoundForm | None:
-    """Recognise times of day, or durations, in hours, minutes and optional seconds."""
+    """Return the format of times of day, or durations, in hours, minutes and optional seconds, such
+    as 14:30; None if no cell is one."""
     clock = re.compile(CLOCK)
     texts = _sample(counts)
     strange = tuple(text for text in texts if not clock.match(text))

@@ -1,8 +1,7 @@
 """Convert text that a strict CSV reader refuses to text that all readers read alike.
 
-In: the bytes of a file, and the user's options. Out: CSV text with a header and equally many fields
-in each line, and a note for each change. Cells are never moved: a fault that cannot be repaired by
-removing lines, or a delimiter at their ends, stays.
+In: the bytes of a file, and the user's options. Out: CSV text, and a note for each change. Cells
+are never moved to another column. A fault that cannot be repaired stays, and `CsvCheck` reports it.
 """
 
 from __future__ import annotations
@@ -57,7 +56,8 @@ class RepairedText:
 
 
 def decode_text(content: bytes, label: str, encoding: str | None = None) -> tuple[str, Note | None]:
-    """Decode a file; the encoding is detected if it is not given."""
+    """Return the text of a file, and a note if its encoding was detected and is not UTF-8.
+    TableError if the given `encoding` is unknown or does not fit, or if none fits."""
     if encoding is not None:
         try:
             return content.decode(encoding).removeprefix("\ufeff"), None
@@ -105,7 +105,8 @@ def _candidates(content: bytes) -> list[str]:
 
 
 def repair_text(content: bytes, label: str, asked: Dialect) -> RepairedText:
-    """Remove from a text what does not belong to the table."""
+    """Return the text of the table in a file, without title lines, comments and the like.
+    TableError if no encoding fits, or the file is a web page."""
     text, note = decode_text(content, label, asked.encoding)
     notes = [] if note is None else [note]
     if _PAGE.match(text):
@@ -137,8 +138,8 @@ def repair_text(content: bytes, label: str, asked: Dialect) -> RepairedText:
 
 
 def _without_comments(lines: list[str], notes: list[Note]) -> list[str]:
-    """Remove comments and blank lines. A comment directly above the rows becomes the header if it
-    names as many columns."""
+    """Return the lines without comments and blank lines, and note them. The last comment becomes
+    the header if it is above the rows, names as many columns, and the first row has a number."""
     kept: list[str] = []
     comments: list[str] = []
     blank, inside = 0, False
@@ -169,7 +170,7 @@ def _without_comments(lines: list[str], notes: list[Note]) -> list[str]:
 
 
 def _is_wordy(line: str, delimiter: str) -> bool:
-    """Return whether a line has only words, like a header."""
+    """Return whether no cell of a line is a number, as in a header."""
     number = re.compile(r'"?[-+]?[\d.,]+"?')
     return not any(number.fullmatch(cell.strip()) for cell in line.split(delimiter))
 
@@ -179,7 +180,8 @@ def _width(line: str, delimiter: str) -> int:
 
 
 def _commonest_shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
-    """Return the delimiter that gives most lines equally many fields, and that number."""
+    """Return the delimiter that gives most lines equally many fields, two or more, and that number;
+    without one, the given delimiter or a comma, and 1."""
     best, found = (0, 0), (delimiter or ",", 1)
     for sign in delimiter or _DELIMITERS:
         widths = Counter(_width(line, sign) for line in lines[:_LOOKED_AT])
@@ -190,7 +192,8 @@ def _commonest_shape(lines: list[str], delimiter: str | None) -> tuple[str, int]
 
 
 def _skip_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]) -> list[str]:
-    """Remove the lines above the first one with as many fields as nearly all others."""
+    """Return the lines from the first one that has the table's width, and note those above it; all
+    lines if those above are more than 20 or as wide."""
     first = next((n for n, line in enumerate(lines) if _is_header(line, delimiter, width)), 0)
     narrow = all(_is_title(line, delimiter, width) for line in lines[:first])
     if any(_width(line, delimiter) == width for line in lines[:first]):
@@ -224,7 +227,8 @@ def _is_header(line: str, delimiter: str, width: int) -> bool:
 
 
 def _without_trailing_delimiter(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
-    """Remove a delimiter at the end of all lines but the header."""
+    """Return the lines without a delimiter at the end of all of them but the header, and note
+    it."""
     if len(lines) < 2 or _width(lines[0], delimiter) + 1 != _width(lines[1], delimiter):
         return lines
     if not all(line.endswith(delimiter) for line in lines[1:]):
@@ -234,7 +238,8 @@ def _without_trailing_delimiter(lines: list[str], delimiter: str, notes: list[No
 
 
 def looks_like_data(names: tuple[str, ...], first: list[str]) -> bool | None:
-    """Return whether the header is a row of data: True if certain, None if possible."""
+    """Return whether the header `names` are a row of data, compared with the `first` row below:
+    True if that is certain, None if it is possible, else False."""
     numbers = [re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", name) is not None for name in names]
     alike = all(
         re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?|", cell.strip()) is not None

@@ -47,8 +47,8 @@ _REPEATED_ID = re.compile(rf"(?i:(^|[_\s.-])(id|ids|uid|uuid|guid|{_PEOPLE}))$|[
 
 
 def row_keys(cells: Mapping[str, Cells]) -> Keys:
-    """Return a key per row, uint64 [rows]. Texts that differ only in case and spaces have equal
-    keys."""
+    """Return a key per row, uint64 [rows], from one column or more. Texts that differ only in case
+    and spaces have equal keys."""
     total: Keys | None = None
     for name, column in cells.items():
         bits = _bits(column) ^ np.uint64(_digest(name))
@@ -59,7 +59,8 @@ def row_keys(cells: Mapping[str, Cells]) -> Keys:
 
 
 def target_keys(keys: Keys, truth: NDArray[Any], classes: Sequence[str]) -> Keys:
-    """Return the keys of the rows with their targets (class codes, or numbers)."""
+    """Return the keys of the rows with their targets, uint64 [rows]. `truth` has class codes (-1:
+    an unknown class), or numbers if `classes` is empty."""
     if not classes:
         return _mix_bits(keys + _bits(Numbers(truth.astype(np.float64), np.isnan(truth))))
     labels = np.array([_digest(label) for label in classes] + [_GAP], np.uint64)
@@ -99,8 +100,8 @@ class SeenRows:
 
     @staticmethod
     def of(keys: Keys) -> SeenRows | None:
-        """Make the digests of all rows' keys; None if most of them are equal, as rows of few values
-        are."""
+        """Return the digests of the rows' keys; None if fewer than half of them are different, as
+        in tables of few values."""
         digests = np.unique((keys >> np.uint64(32)).astype(np.uint32))
         if len(digests) * 2 < len(keys):
             return None
@@ -109,7 +110,8 @@ class SeenRows:
         return SeenRows(digests[:_MOST_SEEN], int(digests[_MOST_SEEN]))
 
     def asked(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which rows could be known, and which of them were in training, as two masks."""
+        """Return two masks [rows]: the rows whose digests are in the stored range, and those of
+        them that were in training. The second is empty if chance explains the number of matches."""
         digests = (keys >> np.uint64(32)).astype(np.uint32)
         known = digests < self.limit
         seen = known & np.isin(digests, self.digests)
@@ -124,7 +126,7 @@ class SeenRows:
 
     @staticmethod
     def from_text(text: str) -> SeenRows:
-        """Read the digests from a file's text; ValueError if it is damaged."""
+        """Return the digests that `to_text` wrote; ValueError if the text is damaged."""
         limit, _, coded = text.partition(" ")
         content = b64decode(coded, validate=True)
         if len(content) > 4 * _MOST_SEEN or len(content) % 4 or not limit.isdecimal():
@@ -144,8 +146,9 @@ def equal_rows(keys: Keys) -> tuple[NDArray[np.int64], int]:
 
 
 def is_by_chance(cells: Iterable[Cells], rows: NDArray[np.int64], units: NDArray[np.int64]) -> bool:
-    """Return whether chance explains the equal rows: about as many pairs are expected if the
-    columns were independent, or there are too few different rows to expect anything else."""
+    """Return whether chance explains the equal rows: at least two thirds of the equal pairs would
+    be expected if the columns were independent, or fewer than 10 rows are different. `units` are
+    the numbers of `equal_rows` for `rows`."""
     sizes = np.bincount(units)
     if len(sizes) < _FEWEST_DIFFERENT:
         return True
@@ -159,8 +162,8 @@ def is_by_chance(cells: Iterable[Cells], rows: NDArray[np.int64], units: NDArray
 
 
 def _chance(cells: Cells, rows: NDArray[np.int64]) -> float:
-    """Return the probability that two rows have the same value. A number could also lie between two
-    observed ones, in steps of their smallest difference."""
+    """Return the probability that two rows have the same value. Numbers could also lie between the
+    observed ones, in steps of their smallest difference, if that makes it smaller."""
     if not isinstance(cells, Numbers):
         counts = np.unique(_bits(cells[rows]), return_counts=True)[1]
         return float(((counts / len(rows)) ** 2).sum())
@@ -176,8 +179,8 @@ def _chance(cells: Cells, rows: NDArray[np.int64]) -> float:
 
 
 def merge_units(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Merge two groupings of rows: rows that are connected by either, directly or indirectly, are
-    one unit."""
+    """Return the numbers of merged units, int64 [rows] from 0: rows that either grouping puts
+    together, directly or through other rows, are one unit."""
     parent = list(range(int(units.max()) + 1))
 
     def root(unit: int) -> int:
@@ -196,8 +199,8 @@ def merge_units(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[
 
 
 def repeated_ids(texts: Mapping[str, Any]) -> list[Note]:
-    """Return a note for each column with repeated values whose name suggests an id of a person or
-    thing."""
+    """Return a note for each of these columns with at least 5 different values, some of which
+    repeat. The columns are those whose names suggest an id (see `may_repeat`)."""
     notes: list[Note] = []
     for name, column in texts.items():
         present = [text for text in column.tolist() if text is not None]
@@ -221,8 +224,11 @@ def may_repeat(name: str) -> bool:
 
 def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> bool:
     """Return whether most of these rows, which all differ, are in small groups of nearly equal
-    rows: a row has a few neighbours, and no others within ten times their distance. Evenly spread
-    rows, in any number of columns, do not look like that."""
+    rows: within ten times the distance of the nearest row are hardly more rows than within three
+    times, and at most a tenth of all. Evenly spread rows do not look like that.
+
+    Only numeric columns are compared, for a random sample of rows; False for fewer than 30 rows.
+    """
     numbers = [cell for cell in cells if isinstance(cell, Numbers)]
     most = max(min(_MOST_COLUMNS, _WORK // (_FEWEST_ASKED * max(len(rows), 1))), 1)
     if len(rows) < 30 or not numbers:
@@ -246,7 +252,8 @@ def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> boo
 
 
 def _scale_to_range(numbers: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return values divided by the range of their middle 80 %, with missing ones at the median."""
+    """Return values [rows] minus the median, divided by the range of their middle 80 %, limited to
+    ±10; missing ones are 0."""
     values = np.where(numbers.missing, np.nan, numbers.values)[rows]
     finite = values[np.isfinite(values)]
     if not len(finite):

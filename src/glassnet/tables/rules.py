@@ -37,9 +37,9 @@ TEXT = (
     Rule("short header", "rows that all have one field more than the header",
          "the first column, a row number or row name, has no name", ""),
     Rule("short rows", "a few rows with fewer fields than the header",
-         "gaps at their ends, with a doubt", ""),
+         "missing at their ends, with a doubt", ""),
     Rule("long rows", "a few rows with more fields than the header; empty ones at the end do not "
-         "count", "all of their cells are gaps, with a doubt: their columns are "
+         "count", "all of their cells are missing, with a doubt: their columns are "
          "unknown", ""),
     Rule("quotes", "quotes inside of a field, quotes after backslashes, single quotes",
          "part of the text; the quote character", ""),
@@ -58,19 +58,20 @@ WORKBOOKS = (
     Rule("sheet", "a workbook (.xlsx, .xls, .ods) of several sheets with rows",
          "the first of them that is not hidden; dates and numbers as the cells hold them",
          "{sheet NAME}"),
-    Rule("formulas", "formulas whose values the workbook does not hold", "gaps, with a doubt", ""),
+    Rule("formulas", "formulas whose values the workbook does not hold", "missing, with a doubt",
+         ""),
 )  # fmt: skip
 
 GAPS = (
     Rule("unused token", "a text given with {missing} that occurs nowhere", "noted", ""),
     Rule("gap word", "NA, n/a, null, nan, -, ? and the like; among numbers and dates also none, "
-         "unknown, missing", "a gap, in inputs and target; NA stays a value among two-letter codes",
+         "unknown, missing", "missing, in inputs and target; NA is a value among two-letter codes",
          "{kind COLUMN=category:exact}"),
     Rule("sentinel", "a number such as -999 or 9999, often and far from all others",
          "a number, with a doubt", "{missing COLUMN=-999}, which goes by value"),
-    Rule("not a number", "few words among numbers", "gaps, with a doubt",
+    Rule("not a number", "few words among numbers", "missing, with a doubt",
          "{kind COLUMN=category}"),
-    Rule("not a date", "few words among dates", "gaps, with a doubt", "{kind COLUMN=category}"),
+    Rule("not a date", "few words among dates", "missing, with a doubt", "{kind COLUMN=category}"),
 )  # fmt: skip
 
 DATES = (
@@ -124,7 +125,7 @@ KINDS = (
          "they and the score are in its own unit", "{target-scale plain}"),
     Rule("ordered classes", "{ordered ORDER}, or an ordered categorical of pandas",
          "the classes stand in that order, and have scores of distance", ""),
-    Rule("rare class", "classes of one row", "kept, with a doubt", "{sql}"),
+    Rule("rare class", "classes of one row", "a class, with a doubt", "{sql}"),
 )  # fmt: skip
 
 DIVISION = (
@@ -150,7 +151,7 @@ DIVISION = (
 )  # fmt: skip
 
 PARTS = (
-    ("Text", TEXT), ("Workbooks", WORKBOOKS), ("Gaps", GAPS), ("Dates and times", DATES),
+    ("Text", TEXT), ("Workbooks", WORKBOOKS), ("Missing values", GAPS), ("Dates and times", DATES),
     ("Numbers", NUMBERS), ("Kinds", KINDS), ("Rows that are scored", DIVISION),
 )  # fmt: skip
 RULES = {rule.name: rule for _, rules in PARTS for rule in rules}
@@ -163,7 +164,7 @@ order, and use all cells of a column. The model file stores the decisions: `pred
 read a table in the same way, and a column that has another format there (decimal commas, another
 date format, other spellings, another encoding) in that format.
 
-A "gap" is a missing value; "doubt" marks a note that you should check. Columns without any value,
+"Doubt" marks a note that you should check. Columns without any value,
 constants, texts that never repeat, and row numbers (`id`, `index`) are left out; {kind COLUMN=KIND}
 includes them.
 """

@@ -60,7 +60,7 @@ class Groups:
 
 
 def group_rows(rows: Rows, seed: int, folds: Sequence[Split]) -> Groups:
-    """Divide the rows into folds, such that each row is held out once, as groups."""
+    """Return groups from splits of all `rows` in which each row is held out once."""
     folds_of = np.zeros(len(rows), np.int64)
     for number, fold in enumerate(folds):
         folds_of[np.searchsorted(rows, fold.held_out)] = number
@@ -97,7 +97,7 @@ class Division:
         return group_rows(self.rows, self.seed, folds) if len(folds) > 1 else None
 
     def units_of(self, rows: Rows) -> Rows | None:
-        """Return the units of the given rows; None if each row is its own unit."""
+        """Return the unit of each of the given rows; None if each row is its own unit."""
         return None if self.units is None else self.units[np.searchsorted(self.rows, rows)]
 
     def split(self) -> Split:
@@ -120,8 +120,8 @@ class Division:
         return found[unit] % FOLDS, FOLDS
 
     def folds(self) -> list[Split]:
-        """Return the splits for the score, if `split` holds out nothing: five folds, or with an
-        order one split whose last rows are held out."""
+        """Return the splits that cross-validate the score: five folds, or with times one split that
+        holds out the last rows; none unless `folded`."""
         if not self.folded:
             return []
         if self.time is not None:
@@ -132,7 +132,11 @@ class Division:
 def split_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> Split:
-    """Hold out a fifth of the rows, but at most 10,000, stratified by class."""
+    """Return a split that holds out a fifth of the rows, but at most about 10,000, stratified by
+    class; of the rest, a fifth, but at most about 5,000, is for validation.
+
+    `classes` and `units` have a number for each of `rows`; rows of a unit stay on one side.
+    """
     order = _class_order(len(rows), seed, classes, units)
     share = min(HELD_OUT, MOST_HELD_OUT / max(len(rows), 1))
     return _split(rows, order, _evenly_spread(order, share))
@@ -141,7 +145,7 @@ def split_rows(
 def all_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> Split:
-    """Hold out nothing."""
+    """Return a split that holds out nothing; a fifth of the rows is for validation."""
     order = _class_order(len(rows), seed, classes, units)
     return _split(rows, order, np.zeros(len(order.group), np.bool_))
 
@@ -149,7 +153,8 @@ def all_rows(
 def fold_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> list[Split]:
-    """Hold out each row once, a fifth of the rows at a time, stratified by class."""
+    """Return five splits that hold out each row once, a fifth of the rows at a time, stratified by
+    class; fewer if there are fewer units."""
     order = _class_order(len(rows), seed, classes, units)
     fold = _assign_folds(order, min(FOLDS, len(order.group)))
     return [_split(rows, order, fold == number) for number in range(fold.max() + 1)]
@@ -158,8 +163,9 @@ def fold_rows(
 def last_rows(
     rows: Rows, time: NDArray[np.float64], units: Rows | None = None, *, hold_out: bool
 ) -> Split:
-    """Hold out the last fifth in time, or nothing; the last fifth of the rest is for validation.
-    Rows of the same time stay on one side, and so do those of a unit, whose last row counts."""
+    """Return a split that holds out the last fifth in time, or nothing; the last fifth of the rest
+    is for validation. Rows of the same time stay on one side, unless all are; so do those of a
+    unit, which has the time of its last row. `time` is that of each of `rows`, float64."""
     if units is not None:
         latest = np.full(units.max() + 1, -np.inf)
         np.maximum.at(latest, units, time)
@@ -174,8 +180,8 @@ def last_rows(
 
 
 def _time_boundary(time: NDArray[np.float64], stop: int, wanted: float) -> int:
-    """Return where the last `wanted` of the first `stop` times begin: the nearest position between
-    two different times, or any position if all are equal."""
+    """Return where the last `wanted` of the first `stop` sorted times begin: the nearest position
+    between two different times; exactly there if all times are equal."""
     changes = np.flatnonzero(np.diff(time[:stop])) + 1
     if not len(changes):
         return stop - round(wanted)
@@ -255,7 +261,8 @@ def _split(rows: Rows, order: _Order, held_out: Mask) -> Split:
 
 
 def _evenly_spread(order: _Order, share: float) -> Mask:
-    """Select evenly spread units of each class, to the nearest whole number of rows."""
+    """Return a mask of units, evenly spread in each class, that have about this share of its
+    rows."""
     if order.sizes is None:
         place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
         return np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
@@ -275,7 +282,7 @@ def _evenly_spread(order: _Order, share: float) -> Mask:
 
 
 def _assign_folds(order: _Order, folds: int) -> Rows:
-    """Assign each unit to the fold with the fewest rows so far."""
+    """Return the fold of each unit: the one with the fewest rows so far."""
     if order.sizes is None:
         return np.arange(len(order.group)) % folds
     assigned, found = [0] * folds, np.empty(len(order.group), np.int64)

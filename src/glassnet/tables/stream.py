@@ -60,9 +60,11 @@ class Stream:
     def parts(
         self, dtype: str, gaps: bool = False
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """Yield parts of all rows: x in a dtype, y as in the file, and weights. TableError, with
-        file, row and column, if a cell is empty or not a finite number in that dtype; with `gaps`,
-        a missing target becomes NaN."""
+        """Yield all rows in parts of about 8 MiB: x [n, columns] in a dtype, y [n] or [n, targets]
+        in the type of the file, and the weights [n] or None.
+
+        TableError, with file, row and column, if a cell is empty or not a finite number in that
+        dtype; with `gaps`, a missing target becomes NaN."""
         names = (*self.names, *self.targets, *([] if self.weight is None else [self.weight]))
         size = max(1, PART // (len(self.names) * np.dtype(dtype).itemsize))
         for file in self.files:
@@ -101,7 +103,8 @@ class _Place:
     gaps: bool  # whether a target may be missing
 
     def checked(self, name: str, cut: ColumnPart, gaps: bool) -> np.ndarray:
-        """Return the numbers of a column; TableError if one is missing, unless `gaps` allows it."""
+        """Return the numbers of a column; TableError if one is not finite in the dtype, or missing
+        while `gaps` is false. With `gaps`, missing ones become NaN."""
         values = cut.values
         if gaps and cut.missing is not None:
             values = np.where(cut.missing, np.nan, values)
@@ -150,8 +153,8 @@ def stream(
     order in the files; the files of a folder or a pattern are sorted by name, a list keeps its
     order. `target` names the column of y, or several; `features` those of x in their order (by
     default all others), `weight` that of the sample weights. All must be numbers, and class labels
-    0 … C−1; TableError for an empty cell, a NaN or a text (except targets of a loss with
-    `missing="skip"`).
+    0 … C−1. TableError if files, columns or rows are absent, or a column has another type; and from
+    training, for an empty cell or a NaN (except in targets of a loss with `missing="skip"`).
 
     Training writes the numbers once, in the dtype of the model, to an unnamed file in the folder
     `scratch` (by default $TMPDIR or /var/tmp), which is removed when training ends. The trained

@@ -52,12 +52,14 @@ class RowFile(Protocol):
     def rows(self) -> int: ...
 
     def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
-        """Yield the columns of the next `size` rows or fewer, until the end."""
+        """Yield the named columns of the next `size` rows or fewer, until the end; TableError if
+        the file is damaged or changed."""
         ...
 
 
 def open_row_file(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
-    """Open a file as Parquet or Arrow, by its first bytes."""
+    """Return a Parquet or Arrow file, recognised by its first bytes; TableError if it is neither,
+    or damaged."""
     kind = detect(path).kind
     if kind == "parquet":
         return _parquet(path, connection)
@@ -153,8 +155,9 @@ def _column_part(column: Any) -> ColumnPart:
 
 
 def row_spans(groups: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
-    """Return first and last row of parts of about `size` rows. Small row groups are joined, a large
-    one is cut into equal parts: a part that ends within a group reads that group twice."""
+    """Yield the first row of each part, and the row after its last; a part has `size` rows at most.
+    Small row groups are joined; a large one is cut into equal parts, each of which reads the whole
+    group."""
     first = last = 0
     for rows in groups:
         if last > first and last - first + rows > size:

@@ -1,6 +1,7 @@
 """An opened and checked table; columns are read on demand, in the order of the file.
 
-In: a DuckDB relation. Out: columns as NumPy arrays that distinguish missing from unreadable cells.
+In: a DuckDB relation. Out: columns as NumPy arrays; in those of numbers, missing and unreadable
+cells are told apart.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Table:
     rows: int
     relation: str  # SQL after FROM
     connection: duckdb.DuckDBPyConnection = field(repr=False)
-    missing: tuple[str, ...] = ()  # texts that count as missing, besides the empty cell
+    missing: tuple[str, ...] = ()  # texts, or COLUMN=TEXT, that count as missing, besides ""
     notes: tuple[Note, ...] = ()  # what was decided when it was opened
     forms: Mapping[str, Form] = field(
         default_factory=dict[str, Form]
@@ -65,7 +66,7 @@ class Table:
         return tuple(self.columns)
 
     def require(self, name: str) -> None:
-        """Raise TableError, with the most similar name, unless the column exists."""
+        """Raise TableError unless the column exists; it names a similar column, or all."""
         if name in self.columns:
             return
         close = self.nearest(name)
@@ -83,22 +84,22 @@ class Table:
             )
 
     def nearest(self, name: str) -> str | None:
-        """Return the column with the most similar name, or None."""
+        """Return the column with the most similar name, or None if none is similar."""
         lowered = {known.lower(): known for known in self.names}
         close = difflib.get_close_matches(name.lower(), lowered, n=1)
         return lowered[close[0]] if close else None
 
     def with_missing(self, tokens: Sequence[str]) -> Table:
-        """Return the same table with other texts that count as missing."""
+        """Return the table with these texts as the ones that count as missing."""
         return replace(self, missing=tuple(tokens), held={})
 
     def with_forms(self, forms: Mapping[str, Form]) -> Table:
-        """Return the same table with these column formats."""
+        """Return the table with these formats, by column; other columns keep theirs."""
         held = {key: found for key, found in self.held.items() if key[0] not in forms}
         return replace(self, forms={**self.forms, **forms}, held=held)
 
     def tokens(self, name: str) -> tuple[str, ...]:
-        """Return the texts that count as missing in a column."""
+        """Return the texts that count as missing in a column, those of its format included."""
         form = self.forms.get(name)
         given: list[str] = []
         for token in self.missing:
@@ -115,7 +116,7 @@ class Table:
         return None, token
 
     def unused_tokens(self) -> list[str]:
-        """Return the given missing-value texts that occur nowhere."""
+        """Return the missing-value texts of `missing` that occur nowhere in the table."""
         if not self.missing:
             return []
         parts: list[str] = []
@@ -130,11 +131,11 @@ class Table:
         return [token for token, here in zip(self.missing, found, strict=True) if not here]
 
     def numbers(self, names: Sequence[str]) -> dict[str, Numbers]:
-        """Return columns as numbers."""
+        """Return columns as numbers, by name; TableError if the file cannot be read or changed."""
         asked = [name for name in names if (name, "number") not in self.held]
         plain = [name for name in asked if self._is_plain(name)]
         found = self._floats(plain, lambda name: self.columns[name].plain_number())
-        # Only a column with gaps has to be asked again which of them are missing cells.
+        # Only a column with NULLs has to be read again, to tell missing from unreadable cells.
         again = [name for name in asked if name not in found or found[name].missing.any()]
         found |= self._floats(again, self._number)
         self.held.update({(name, "number"): numbers for name, numbers in found.items()})
@@ -177,7 +178,7 @@ class Table:
         return () if one is None or one[0] is None else (str(one[0]),)
 
     def seconds(self, names: Sequence[str]) -> dict[str, Numbers]:
-        """Return columns as seconds since 1970."""
+        """Return columns as seconds since 1970, by name; TableError as for `numbers`."""
         return self._floats(names, self._second)
 
     def _second(self, name: str) -> str:
@@ -191,7 +192,8 @@ class Table:
         return f"CASE WHEN {text} IS NULL THEN NULL ELSE {second} END"
 
     def texts(self, names: Sequence[str]) -> dict[str, NDArray[np.object_]]:
-        """Return columns as texts, None for missing cells."""
+        """Return columns as texts [rows], by name, None for missing cells; TableError as for
+        `numbers`."""
         asked = [name for name in names if (name, "text") not in self.held]
         fetched = self._fetch(asked, lambda name: self.columns[name].text(self.tokens(name)))
         self.held.update({(name, "text"): _with_none(column) for name, column in fetched.items()})
@@ -212,7 +214,8 @@ class Table:
     def _fetch(
         self, names: Sequence[str], reading: Callable[[str], str]
     ) -> dict[str, NDArray[Any]]:
-        """Read all given columns in one pass over the file."""
+        """Return the given columns, by name, as SQL of `reading` gives them; the file is read
+        once."""
         if not names:
             return {}
         parts = [f"{reading(name)} AS r{place}" for place, name in enumerate(names)]

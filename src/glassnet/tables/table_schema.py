@@ -63,7 +63,8 @@ class SchemaData:
 
 @dataclass(frozen=True)
 class Design:
-    """The design matrix, and the number of cells that were filled in, by column."""
+    """The design matrix x [rows, inputs], and by column, where it is above 0, the number of missing
+    cells and of cells with an unknown value."""
 
     x: NDArray[np.float32]
     missing: dict[str, int]
@@ -90,9 +91,9 @@ class Schema:
         also: Sequence[str] = (),
         averaged: Averaged | None = None,
     ) -> Schema:
-        """Fit the encoders of all columns on the given rows only. Formats are stored for the
-        columns that are used, and for those in `also`. With `averaged` of these rows, categories of
-        many values, and texts, get target statistics."""
+        """Return a schema with encoders fitted on the given rows only. Formats are stored for the
+        target, the columns that are used, and those in `also`. With `averaged` of these rows,
+        categories of many values, and texts, get target statistics."""
         used_columns = [column for column in columns if column.cells is not None]
         plain = {
             column.name: column.cells
@@ -122,7 +123,7 @@ class Schema:
 
     @property
     def inputs(self) -> list[str]:
-        """A name for each column of x."""
+        """The name of each column of x, in order."""
         names = [name for encoder in self.columns for name in encoder.inputs]
         return [name for _, name in sorted(zip(self._places, names, strict=True))]
 
@@ -167,7 +168,7 @@ class Schema:
 
     @property
     def numbers(self) -> int:
-        """The number of leading inputs that are numbers."""
+        """The number of leading inputs that are numbers; 0 unless `numbers_first`."""
         return self.numbers_first * sum(isinstance(column, NUMBERS) for column in self.columns)
 
     @property
@@ -202,8 +203,11 @@ class Schema:
         return read_otherwise(table, present, "date", table.seconds(present))
 
     def load(self, table: Table) -> dict[str, Cells]:
-        """Return the cells of the columns that the model needs, by the formats of the training
-        table."""
+        """Return the cells of all rows of the columns that the model needs, by name.
+
+        TableError if a column is absent, or a cell of a number or date column is not one in any
+        format that reads the whole column.
+        """
         self._require(table)
         table = self.opened(table)
         numbers = table.numbers(self._of(NumberEncoder))
@@ -219,8 +223,8 @@ class Schema:
         return {**numbers, **times, **texts}
 
     def labelled(self, table: Table) -> tuple[Design, NDArray[Any], NDArray[np.uint64]]:
-        """Return the encoded rows that have a target, their true values, and their keys; TableError
-        if no row has one."""
+        """Return the encoded rows that have a target, their true values (class codes or numbers),
+        and their keys; TableError if no row has one, or as in `load`."""
         truth, missing = self.target.read(self.opened(table))
         rows = np.flatnonzero(~missing)
         if not len(rows):
@@ -237,8 +241,9 @@ class Schema:
         rows: NDArray[np.int64] | None = None,
         parts: NDArray[np.int64] | None = None,
     ) -> Design:
-        """Return the design matrix of the given rows, or of all. Training rows need the `parts`
-        that statistics were made of: a row's statistics leave out its own part."""
+        """Return the design matrix of the given rows, or of all, from the cells of `load`. Training
+        rows need `parts`, the part of each row that statistics were made of: its statistics leave
+        out that part."""
         x: NDArray[np.float32] | None = None
         missing: dict[str, int] = {}
         unknown: dict[str, int] = {}
@@ -284,7 +289,7 @@ class Schema:
 
     @staticmethod
     def from_plain(plain: Any) -> Schema:
-        """Return the schema that JSON values describe; ValueError says what is wrong."""
+        """Return the schema that `to_plain` described; ValueError if the values are not valid."""
         found = from_plain(SchemaData, plain, "the schema")
         columns = tuple(
             _encoder(column, f"column {i}") for i, column in enumerate(found.columns, 1)
@@ -323,14 +328,15 @@ def statistics_of(encoder: Encoder) -> TargetStatistics | None:
 
 
 def _plain_column(encoder: Encoder) -> dict[str, Any]:
-    """Drop the field of statistics if there are none, since older versions do not know it."""
+    """Return the encoder as JSON values, without the field of statistics if there are none, since
+    older versions do not know it."""
     plain = to_plain(encoder)
     return {name: value for name, value in plain.items() if name != "statistics" or value}
 
 
 def _plain_target(target: TargetSchema) -> dict[str, Any]:
-    """Drop the fields of the logarithm and of the order if there is none, since older versions do
-    not know them."""
+    """Return the target as JSON values, without the fields of the logarithm and of the order if it
+    has none, since older versions do not know them."""
     absent = (*(() if target.log else _OF_LOGARITHM), *(() if target.ordered else ("ordered",)))
     return {name: value for name, value in to_plain(target).items() if name not in absent}
 

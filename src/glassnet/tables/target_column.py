@@ -88,8 +88,9 @@ class TargetSchema:
         return len(self.classes) or 1
 
     def read(self, table: Table) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return class codes (-1 for an unknown class) or float64 values, and the mask of missing
-        ones."""
+        """Return a class code (int32; -1 for a missing or unknown class) or a float64 value (NaN if
+        missing) per row, and the mask of missing ones. TableError if the table lacks the column, or
+        a number is not valid (see `check_numbers`)."""
         table.require(self.name)
         if not self.classes:
             numbers = table.numbers([self.name])[self.name]
@@ -112,32 +113,35 @@ class TargetSchema:
         return math.ceil(24 * math.log10(2) - math.log10(self.scale))
 
     def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values standardised for the network."""
+        """Return values standardised for the network; NaN for those without a logarithm."""
         if self.log:
             return (logarithm(values, self.shift) - self.centre) / self.scale
         return (values - self.mean) / self.scale
 
     def restore(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the network's outputs in the unit of the target."""
+        """Return the network's outputs in the unit of the target; for a logarithm, as means."""
         scaled = outputs.astype(np.float64) * self.scale
         if self.log:
             return exponential(scaled + self.centre, self.shift, self.factor)
         return scaled + self.mean
 
     def truth(self, goals: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the original values of standardised ones: the inverse of `standardise`."""
+        """Return the original values of standardised ones: the inverse of `standardise`, so that no
+        factor for means is applied."""
         return replace(self, factor=1.0).restore(goals)
 
     def calibrated(self, outputs: NDArray[Any], goals: NDArray[Any]) -> TargetSchema:
-        """Return the target with its predictions calibrated to be means, from the outputs for rows
-        that the network was not trained on and their true standardised values."""
+        """Return the target with the factor that makes predictions means, if its logarithm is
+        predicted; else unchanged. `outputs` are of rows that the network was not trained on,
+        `goals` their true standardised values."""
         if not self.log:
             return self
         errors = (goals.astype(np.float64) - outputs.astype(np.float64)) * self.scale
         return replace(self, factor=mean_factor(errors))
 
     def fitted(self, values: NDArray[Any]) -> TargetSchema:
-        """Return the target fitted on the training rows; sums are exactly rounded."""
+        """Return the target with mean and scale, or the commonest class, of the training rows.
+        `values` are class codes or numbers; sums are exactly rounded."""
         if self.classes:
             common = int(np.argmax(np.bincount(values, minlength=len(self.classes))))
             return replace(self, common=common)
@@ -156,7 +160,15 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
-    """Infer whether the target is classes or a number, or use the `fixed` type."""
+    """Return the target as classes or a number, whichever it is or the `fixed` type says. It is not
+    yet fitted on training rows.
+
+    Raises
+    ------
+    TableError
+        If there is no such column, it holds lists, has no value or the same in all rows, is
+        neither a number nor a few classes, or does not fit the fixed type.
+    """
     table.require(name)
     if table.columns[name].family == "nested":
         raise TableError(
@@ -200,8 +212,8 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
 def _of_classes(
     table: Table, name: str, classes: Sequence[str], order: Sequence[str] | None, numeric: bool
 ) -> TargetSchema:
-    """A target of these classes, in the order that was given, if any was; TableError where that
-    lacks one of them."""
+    """Return a target of these classes, in the given order if there is one; TableError if the order
+    lacks one of them. Classes that only the order has are left out."""
     if order is None:
         return TargetSchema(name, tuple(classes), numeric)
     known = {class_key(own, numeric): own for own in classes}
@@ -218,7 +230,7 @@ def _of_classes(
 
 
 def class_key(label: str, numeric: bool) -> str:
-    """The same for spellings of a class."""
+    """Return a key that is equal for all spellings of a class; of a number, by value."""
     plain = spelling_key(label)
     try:
         return number_label(float(plain)) if numeric else plain
@@ -229,7 +241,8 @@ def class_key(label: str, numeric: bool) -> str:
 def _number(
     table: Table, name: str, values: NDArray[np.float64], scale: str | None
 ) -> TargetSchema:
-    """Return a numeric target, or one whose logarithm is predicted."""
+    """Return a numeric target, whose logarithm is predicted if `scale` or its values ask for it;
+    TableError if there is none."""
     if scale == "log" and not has_logarithm(values):
         raise TableError(
             f"{table.label}: the target {name!r} has numbers below zero, which have no logarithm",
@@ -243,7 +256,8 @@ def _number(
 def target_notes(
     table: Table, target: TargetSchema, truth: NDArray[Any], fixed: str | None
 ) -> list[Note]:
-    """Return notes on the decisions about a target, and how to override them."""
+    """Return notes on the decisions about a target, and how to override them. `truth` is what
+    `target.read` returned, `fixed` the type that the user set."""
     if not target.classes:
         return _number_notes(target, truth, fixed)
     name, notes = target.name, list[Note]()
@@ -284,7 +298,7 @@ def _number_notes(target: TargetSchema, truth: NDArray[Any], fixed: str | None) 
     whole = truth[~np.isnan(truth)]
     few = len(np.unique(whole)) <= _FEW_NUMBERS and bool((whole == np.floor(whole)).all())
     if few and fixed is None:
-        way = hint("to tell classes apart instead pass ", Option("kind", "category", name))
+        way = hint("to predict classes instead pass ", Option("kind", "category", name))
         text = f"is read as a number, of which {len(np.unique(whole))} whole values occur"
         notes.append(Note("number or class", text, name, way))
     if target.log:
@@ -309,7 +323,7 @@ def target_summary(target: TargetSchema, truth: NDArray[Any]) -> str:
 
 
 def check_numbers(label: str, name: str, numbers: Numbers) -> None:
-    """Raise TableError unless each cell is a finite number or missing."""
+    """Raise TableError unless each cell is missing or a number of at most 1e100 in magnitude."""
     check_finite(label, name, numbers)
     huge = np.flatnonzero(np.abs(numbers.values) > _LARGEST)
     if len(huge):

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _FEWEST = 20  # numbers that a decision is made from
 _MAGNITUDES = 2.0  # powers of ten from the low to the high end
-_UNEVEN = 0.75  # of the middle 80 %, so much lies above the median
-_LARGEST = 700.0  # the exponential of a larger number is none
-MOST_FACTOR = 4.0
+_UNEVEN = 0.75  # of the range of the middle 80 % of values, the part above the median, at least
+_LARGEST = 700.0  # the exponential of much larger numbers overflows
+MOST_FACTOR = 4.0  # of the mean over the median, at most
 
 
 def shift_of(values: Floats) -> float:
-    """Return the number that is added before the logarithm: 0 if all values are positive, 1 for
-    integers, else a small value of the data."""
+    """Return the number that is added before the logarithm: 0 if all values are positive (or none
+    is), 1 for integers, else the 5 % quantile of the positive values."""
     positive = values[values > 0]
     if len(positive) == len(values) or not len(positive):
         return 0.0
@@ -44,7 +44,8 @@ def has_logarithm(values: Floats) -> bool:
 
 
 def asks_for_logarithm(values: Floats) -> bool:
-    """Return whether values span two orders of magnitude or more, most of them at the low end."""
+    """Return whether 20 or more values, none of them negative, span two orders of magnitude or
+    more (1 % to 99 % quantile), most of them at the low end."""
     if len(values) < _FEWEST or not has_logarithm(values):
         return False
     shifted = values + shift_of(values)
@@ -66,7 +67,7 @@ def logarithm(values: Floats, shift: float) -> Floats:
 
 
 def exponential(logs: Floats, shift: float, factor: float) -> Floats:
-    """Return exp(log) · factor − shift."""
+    """Return exp(log) · factor − shift; logarithms beyond ±700 count as ±700."""
     inside = Number(np.clip(np.asarray(logs, np.float64), -_LARGEST, _LARGEST))
     found: Floats = exp_code(NumpyBuilder(), inside).array
     return found * factor - shift
@@ -74,23 +75,25 @@ def exponential(logs: Floats, shift: float, factor: float) -> Floats:
 
 def mean_factor(errors: Floats) -> float:
     """Return the factor that turns the exponential of a predicted logarithm from the median into
-    the mean: the mean of exp(error), limited."""
+    the mean: the mean of exp(error), limited to 1/4 … 4; 1 without rows. `errors` are true minus
+    predicted logarithms."""
     rows: Floats = exponential(errors, 0.0, 1.0)
     mean = math.fsum(rows) / max(len(rows), 1)
     return min(max(mean, 1 / MOST_FACTOR), MOST_FACTOR) if mean > 0 else 1.0
 
 
 def decades(values: Floats, shift: float) -> int:
-    """Return the number of powers of ten between the low and the high end."""
+    """Return the powers of ten between the 1 % and the 99 % quantile, rounded; 0 if values + shift
+    are not positive there."""
     low, high = np.quantile(values + shift, (0.01, 0.99), method="inverted_cdf")
     return round(math.log10(high) - math.log10(low)) if low > 0 else 0
 
 
 def scale_in_words(shift: float) -> str:
-    """Return the predicted function in words."""
+    """Return in words what the network predicts of the target: its logarithm, plus the shift."""
     return "its logarithm" if not shift else f"the logarithm of it plus {shift:g}"
 
 
 def round_number(value: float, decimals: int | None) -> Any:
-    """Round a prediction to `decimals`, without digits beyond its precision."""
+    """Return a prediction rounded to `decimals`; to 7 significant digits if that is None."""
     return float(f"{value:.7g}") if decimals is None else round(value, decimals)

@@ -78,7 +78,8 @@ class TargetStatistics:
 
     @staticmethod
     def fit(texts: NDArray[np.object_], averaged: Averaged) -> TargetStatistics | None:
-        """Fit on the cells of the training rows; None if the column has few values."""
+        """Return the statistics of the cells of the training rows. None if the column has 24 or
+        fewer different values, no value is in two rows, or there are more than 8 averages."""
         counts: Counter[Any] = Counter(texts.tolist())
         counts.pop(None, None)
         if len(counts) <= MANY or len(averaged.names) > MOST_OUTPUTS:

@@ -96,8 +96,8 @@ class TextEncoder:
         return names + [f"{self.name}: {name}" for name in self.statistics.inputs]
 
     def encode(self, cells: Texts, parts: Ints | None = None) -> Encoded:
-        """Encode cells; with the `parts` of training rows, each row's statistics come from other
-        parts only."""
+        """Return the inputs of cells; with the `parts` of training rows, each row's statistics come
+        from other parts only."""
         lost = np.array([text is None for text in cells.tolist()], np.bool_)
         columns = [*self._columns(cells, parts)]
         if self.flag:

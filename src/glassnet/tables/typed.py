@@ -1,8 +1,8 @@
 """Open files with typed columns: Parquet, Arrow/Feather and JSON lines.
 
 In: a path and its format. Out: a `Table` with the file's column names. Fields of a struct become
-separate columns, called `address.city`. Scalars of JSON are read as text, so that numbers and dates
-follow the rules of CSV files.
+separate columns, called `address.city`. Decimals, dates and times of JSON are read as text, so that
+they follow the rules of CSV files.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _AS_TEXT = ("DOUBLE", "DATE", "TIMESTAMP", "TIME", "UUID")
 
 
 def file_sql(path: Path) -> str:
-    """Return SQL for exactly this file: in a bare name, DuckDB would read some characters as a
-    pattern."""
+    """Return the path as an SQL text that names exactly this file: DuckDB would read `*`, `?` and
+    `[` as a pattern."""
     return sql_text(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
 
 
@@ -42,7 +42,8 @@ def open_typed(
     missing: tuple[str, ...],
     limits: Limits,
 ) -> Table:
-    """Open the table of a file that is not a CSV."""
+    """Return the table of a Parquet, Arrow or JSON file; TableError if it is damaged, has no rows
+    or exceeds the limits."""
     label = str(path)
     if form.kind == "arrow":
         arrow = _read_arrow(path)
@@ -72,8 +73,9 @@ def typed_table(
     missing: tuple[str, ...],
     names: Sequence[str] | None = None,
 ) -> Table:
-    """Return the table of a relation. `names` are the column names, if the relation cannot have
-    them because SQL ignores case."""
+    """Return the table of a relation (SQL after FROM); TableError if it cannot be read or has no
+    rows. `names` are the column names, if the relation cannot have them because SQL ignores case;
+    they are ignored if their number differs."""
     with table_errors(label, "cannot be read"):
         described = connection.sql(f"SELECT * FROM {relation}")
         found_names, types = described.columns, described.types
@@ -94,7 +96,7 @@ def typed_table(
 
 
 def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str, Cells]]:
-    """Return the column, or the fields of a struct."""
+    """Yield name and cells of a column; of a struct, those of its fields, to a depth of four."""
     if type.id == "struct" and depth < _DEEPEST:
         for field, inner in type.children:
             inside = f"struct_extract({sql}, {sql_text(field)})"
@@ -144,8 +146,8 @@ def _json(
 
 
 def _keys_of_first(path: Path, form: FileFormat) -> int:
-    """Return the number of keys of the first line, as far as one read shows: binding an object with
-    very many keys takes long."""
+    """Return the number of keys of the first line; 0 if it is not an object or longer than 4 MB. To
+    let DuckDB read an object with very many keys takes long."""
     with unpacked(path, form.compression) as stream:
         line = stream.readline(_LONGEST_LINE)
     try:
@@ -187,7 +189,8 @@ def _read_arrow(path: Path) -> Any:
 
 
 def _readable(arrow: Any) -> Any:
-    """Convert columns of types that DuckDB does not support to types that hold all their values."""
+    """Return the table with columns of types that DuckDB does not support (float16, decimal256) as
+    types that hold all their values."""
     pyarrow = importlib.import_module("pyarrow")
     for place, field in enumerate(arrow.schema):
         wanted = None

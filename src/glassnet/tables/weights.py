@@ -1,6 +1,6 @@
 """Sample weights of a training: from a column of the table, from class weights, or both.
 
-In: the user's options, and the rows. Out: a weight per row, or None if all are equal.
+In: the user's options, and the rows. Out: a weight per row, or None if the user asked for none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,23 @@ class WeightOptions:
     def of(
         self, table: Table, rows: NDArray[np.int64], truth: NDArray[Any], classes: Sequence[str]
     ) -> NDArray[np.float64] | None:
-        """Return the weights of rows with these class codes; TableError if one is not allowed."""
+        """Return a weight for each of `rows`, float64; None if the user asked for none.
+
+        Parameters
+        ----------
+        rows
+            Row numbers of the table.
+        truth
+            The class code (or the number) of each of these rows.
+        classes
+            The names of the classes; empty for a numeric target.
+
+        Raises
+        ------
+        TableError
+            If the column does not exist, a weight in it is missing, infinite or negative, class
+            weights are given for a numeric target or an unknown class, or all weights are 0.
+        """
         if not self:
             return None
         found = np.ones(len(rows)) if self.column is None else _of_column(table, self.column, rows)
@@ -95,7 +111,7 @@ def _of_classes(
 
 
 def _plain(name: str) -> str | float:
-    """Return a class name in a normal form: numbers by value."""
+    """Return a class name, as a float if it is a number: "1" and "1.0" are the same class."""
     try:
         return float(name)
     except ValueError:

@@ -41,7 +41,9 @@ class _Extent:
 
 
 def write_sheet(path: Path, sheet: str | None, to: Path, limits: Limits) -> tuple[Note, ...]:
-    """Write a sheet as CSV; return notes. TableError if it cannot be read."""
+    """Write a sheet as CSV to the file `to`, and return notes. `sheet` is a name, or a number from
+    1; None for the first sheet with rows. TableError if there is no such sheet, the workbook is
+    damaged or exceeds the limits, or the package that reads it is not installed."""
     calamine = _library(path)
     unknown = _check_workbook(path, limits)
     try:
@@ -55,7 +57,8 @@ def write_sheet(path: Path, sheet: str | None, to: Path, limits: Limits) -> tupl
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TableError(f"{path} cannot be read as a workbook: {reason}; save it again") from None
     if unknown:
-        text = f"{plural(unknown, 'formula')} of the workbook have no value, which makes a gap"
+        have = "has no value, so its cell is" if unknown == 1 else "have no value; their cells are"
+        text = f"{plural(unknown, 'formula')} of the workbook {have} missing"
         notes.append(Note("formulas", text, "", "open and save it in a spreadsheet program", True))
     with to.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(_without_empty(rows))
@@ -73,7 +76,7 @@ def _library(path: Path) -> Any:
 
 
 def _sheets(book: Any) -> tuple[list[str], list[str]]:
-    """Return all sheets of cells, and those that are not hidden."""
+    """Return the names of all sheets of cells, and of those that are not hidden."""
     about = [sheet for sheet in book.sheets_metadata if str(sheet.typ).endswith("WorkSheet")]
     shown = [str(sheet.name) for sheet in about if str(sheet.visible).endswith("Visible")]
     return [str(sheet.name) for sheet in about], shown
@@ -82,7 +85,8 @@ def _sheets(book: Any) -> tuple[list[str], list[str]]:
 def _choose_sheet(
     path: Path, book: Any, names: list[str], shown: list[str], asked: str | None
 ) -> tuple[str, list[Note]]:
-    """Return the sheet with this name or number, by default the first that has rows."""
+    """Return the name of the sheet that was `asked` for by name or number, by default the first
+    with two rows or more, and notes; TableError if there is none."""
     listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
     if asked is not None:
         if asked in names:
@@ -112,7 +116,7 @@ def _has_rows(sheet: Any) -> bool:
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:
-    """Return the non-empty rows as texts."""
+    """Yield the non-empty rows as texts."""
     for row in sheet.to_python(skip_empty_area=True):
         texts = [_text(cell) for cell in row]
         if any(texts):
@@ -136,7 +140,7 @@ def _text(cell: Any) -> str:
 
 
 def _without_empty(rows: Sequence[list[str]]) -> list[list[str]]:
-    """Remove columns that are empty in all rows."""
+    """Return the rows, of equal length, without columns that are empty in all of them."""
     width = max((len(row) for row in rows), default=0)
     filled = [place for place in range(width) if any(place < len(r) and r[place] for r in rows)]
     return [[row[place] if place < len(row) else "" for place in filled] for row in rows]
@@ -183,7 +187,8 @@ def _extent_of(archive: zipfile.ZipFile, member: str) -> _Extent:
 
 
 def _excel(stream: IO[bytes]) -> _Extent:
-    """Return the size of an Excel sheet; cells have positions, or follow one another."""
+    """Return the size of an Excel sheet, and its formulas without a value. Cells have positions, or
+    follow one another."""
     last = widest = place = unknown = 0
     for element in _elements(stream, "c", "row"):
         if _local(element) == "row":
@@ -208,8 +213,8 @@ def _number(letters: str) -> int:
 
 
 def _open_document(stream: IO[bytes]) -> _Extent:
-    """Return the size of all sheets of an OpenDocument file; rows and cells can be repeated, also
-    empty ones at the end."""
+    """Return the size of the largest sheet of an OpenDocument file. Rows and cells can be declared
+    as repeated; empty ones at the end do not count."""
     rows = widest = largest = place = filled = gap = 0
     for element in _elements(stream, "table-cell", "covered-table-cell", "table-row", "table"):
         kind = _local(element)
