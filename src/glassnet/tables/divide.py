@@ -108,27 +108,10 @@ def divide(
     options: SplitOptions,
     packed: bool | None = None,
 ) -> Divided:
-    """Return how the rows are split, with all decisions and notes.
-
-    Parameters
-    ----------
-    cells
-        The cells of the columns that the model uses, of all rows of the table.
-    keys
-        The `row_keys` of these cells, of all rows of the table.
-    rows
-        The numbers of the rows that have a target, ascending.
-    classes
-        The class code of each of `rows`; None for a numeric target.
-    packed
-        Whether the networks of all folds are trained together; None: with fewer than 50,000 rows.
-
-    Raises
-    ------
-    TableError
-        If the order column has a cell that is neither number nor date, no value or one value
-        only, or the group column has one value only.
-    """
+    """Return how the rows are split, with all decisions and notes; TableError if the order or the
+    group column cannot be used. `cells` are those of the columns that the model uses, `keys` their
+    `row_keys`, both of all rows; `classes` the class codes of `rows`, or None. `packed` says
+    whether the networks of all folds are trained together (None: with fewer than 50,000 rows)."""
     notes: list[Note] = []
     time = None if options.order is None else _times(table, options.order, rows, notes)
     units, together = None, False

@@ -56,38 +56,9 @@ def read_table(
     files: bool = True,
     database: str = ":memory:",
 ) -> Table:
-    """Return an opened and checked table.
-
-    Parameters
-    ----------
-    path
-        A file; "-" for standard input.
-    sql
-        One SELECT, in which the table is called `data`; the returned table is its result.
-    missing
-        Texts that count as missing in all columns; COLUMN=TEXT in one.
-    delimiter, encoding, header, skip
-        Of a CSV file, detected by default: the character between fields; an encoding's name in
-        Python; "first" (line) or "none"; the number of lines above the table.
-    decimal
-        The sign before decimals in texts: "." or ",".
-    sheet
-        The name of a workbook's sheet, or its number from 1; by default the first with rows.
-    limits
-        Limits on the columns and bytes of the table.
-    files
-        Whether the query may read other files that it names.
-    database
-        The DuckDB database that stores the result of a query, by default in memory.
-
-    Raises
-    ------
-    TableError
-        If the file cannot be read as a table, exceeds the limits, or the query is not allowed or
-        fails.
-    UntrustedError
-        If the query names other files and `files` is false.
-    """
+    """Return an opened and checked table; TableError if that fails. `path` may be "-" (standard
+    input), `header` "first" or "none", `sheet` a name or number. `sql` is one SELECT over `data`,
+    whose result is stored in the `database`; if `files` is false it may read no other files."""
     dialect = Dialect(delimiter, encoding, header, skip)
     label = str(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", label):

@@ -160,15 +160,8 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
-    """Return the target as classes or a number, whichever it is or the `fixed` type says. It is not
-    yet fitted on training rows.
-
-    Raises
-    ------
-    TableError
-        If there is no such column, it holds lists, has no value or the same in all rows, is
-        neither a number nor a few classes, or does not fit the fixed type.
-    """
+    """Return the target as classes or a number, as its cells or the `fixed` type say. TableError if
+    it is absent, holds lists, does not vary, fits neither or does not fit the fixed type."""
     table.require(name)
     if table.columns[name].family == "nested":
         raise TableError(
