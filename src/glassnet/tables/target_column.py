@@ -160,8 +160,7 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
-    """Return the target as classes or a number, as its cells or the `fixed` type say. TableError if
-    it is absent, holds lists, does not vary, fits neither or does not fit the fixed type."""
+    """Return the target as classes or a number, by its cells or `fixed`; TableError if it fits none."""
     table.require(name)
     if table.columns[name].family == "nested":
         raise TableError(
