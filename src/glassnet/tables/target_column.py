@@ -160,7 +160,7 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
-    """Return the target as classes or a number, by its cells or `fixed`; TableError if it fits none."""
+    """Return the target as classes or a number, by cells or `fixed`; TableError if it is none."""
     table.require(name)
     if table.columns[name].family == "nested":
         raise TableError(
