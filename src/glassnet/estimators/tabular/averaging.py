@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from glassnet.training.data_checks import Rows
 
 _MOST_ROWS = 3000
-_MOST_TIMES = 8.0  # that the gain inside of a fold is multiplied by
+_MOST_TIMES = 8.0  # limit of the factor of the gain inside of a fold
 
 
 def averaging_gains(
@@ -40,9 +40,9 @@ def averaging_gains(
     answers: Evaluation,
     asked: Scoring,
 ) -> dict[str, Gain]:
-    """Return the gain of each metric, and that of the given metric; empty if there are too few
-    networks. `answers` are of the training rows, whose last input is their fold; rules are fitted
-    on other folds than those that they are applied to."""
+    """Return the gain of each metric by name, also that of `asked`; empty with fewer than three
+    folds or two members, or if members do not differ. `answers` are of the training rows, whose
+    last input is their fold; rules are fitted on the other folds than they are applied to."""
     folds, members = model.architecture.folds, model.architecture.members
     if folds < 3 or members < 2:
         return {}
@@ -89,7 +89,8 @@ def _gain(together: Measured, alone: Sequence[Measured], times: float, rows: Eva
 
 
 def shrunk(gains: Mapping[str, Gain], share: float) -> dict[str, Gain]:
-    """Return the gains, and what they add to standard errors, multiplied by a share."""
+    """Return the gains, and what they add to the factors of standard errors, multiplied by a
+    share."""
     return {
         name: Gain(gain.value * share, 1.0 + (gain.error - 1.0) * share)
         for name, gain in gains.items()
@@ -97,7 +98,8 @@ def shrunk(gains: Mapping[str, Gain], share: float) -> dict[str, Gain]:
 
 
 def with_gains(score: Score, gains: Mapping[str, Gain]) -> Score:
-    """Return the expected score of all networks together."""
+    """Return the expected score of all networks together; `averaging` is the part of the gain in
+    its value. Without gains, the score itself."""
     if not gains:
         return score
     figures = {
@@ -117,7 +119,8 @@ def with_gains(score: Score, gains: Mapping[str, Gain]) -> Score:
 
 
 def _moved(name: str, value: float, gains: Mapping[str, Gain]) -> float:
-    """Return a metric with its gain, limited to its range: shares up to 1, losses at least half."""
+    """Return the value of a metric with its gain: at most 1 if greater is better, else at least
+    half of the value."""
     moved = value + gains.get(name, _NONE).value
     return min(moved, max(value, 1.0)) if metric_named(name).greater else max(moved, value / 2)
 
@@ -126,7 +129,7 @@ _NONE = Gain(0.0, 1.0)
 
 
 def _predicted(model: TableModel, outputs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return class probabilities, or the network's numbers, [rows, members, outputs]."""
+    """Return class probabilities, or the network's raw numbers, [rows, members, outputs]."""
     if not model.schema.target.classes:
         return outputs.astype(np.float64)
     flat = model.given(outputs.reshape(-1, outputs.shape[-1]))

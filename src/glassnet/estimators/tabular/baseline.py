@@ -44,22 +44,23 @@ _MOST_CLASSES = 12  # with more, the indicators of the classes are fitted by lea
 
 @dataclass(frozen=True)
 class LinearAnswers:
-    """The predictions of linear models and the truth; `newton` says whether classes have
-    probabilities."""
+    """The predictions of linear models and the truth, a pair for each task; `newton` says whether
+    those of classes are probabilities rather than scores."""
 
     parts: list[tuple[NDArray[Any], NDArray[Any]]]
     newton: bool
 
 
 def with_linear(found: Score, examined: ExaminedTable) -> Score:
-    """Add the score of a linear model that was trained and scored on the same rows."""
+    """Return the score with that of a linear model, trained and scored on the same rows; unchanged
+    if that would take long, or there are too few rows."""
     tasks, target = linear_tasks(examined)
     return with_figure(found, target, tasks)
 
 
 def linear_tasks(examined: ExaminedTable) -> tuple[list[Task], TargetSchema]:
-    """Return the tasks of a linear model that is trained and scored on the same rows as a fit with
-    held-out rows, or with a network per fold."""
+    """Return a task for each fold, or for the held-out rows or the test table, and the target. The
+    encoding is fitted on the training rows of the first split."""
     truth, splits = examined.truth, examined.folds() or [examined.split()]
     target, rows = examined.target.fitted(truth[splits[0].train]), splits[0].train
     table = examined.table
@@ -80,8 +81,8 @@ def linear_tasks(examined: ExaminedTable) -> tuple[list[Task], TargetSchema]:
 
 
 def fold_tasks(schema: Schema, training: Rows, folds: int) -> list[Task]:
-    """Return for each fold the rows to train on and to predict: inputs without target statistics,
-    which each fold has of its own. The last input of a row is its fold."""
+    """Return for each fold the rows to train on and to predict. The last input of a row is its
+    fold. Target statistics, which differ by fold, are left out of the inputs."""
     target, goals, fold_of = schema.target, training.y, training.x[:, -1]
     x = training.x[:, : len(schema.inputs) - schema.statistics]
     truth = goals if target.classes else target.truth(goals[:, 0])
@@ -90,7 +91,8 @@ def fold_tasks(schema: Schema, training: Rows, folds: int) -> list[Task]:
 
 
 def held_out_task(schema: Schema, training: Rows, validation: Rows, asked: Rows) -> Task:
-    """Return the task for held-out rows, without copying the other rows."""
+    """Return the task for held-out rows. The training and validation rows are sampled before they
+    are copied; target statistics are left out."""
     count, plain = len(training), len(schema.inputs) - schema.statistics
     rows = _sample_rows(np.arange(count + len(validation)), plain)
     first, second = rows[rows < count], rows[rows >= count] - count
@@ -102,13 +104,14 @@ def held_out_task(schema: Schema, training: Rows, validation: Rows, asked: Rows)
 
 
 def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Score:
-    """Add the score of a linear model, unless it would take long."""
+    """Return the score with that of a linear model; unchanged if that would take long, or there are
+    too few rows."""
     return with_answers(found, target, linear_answers(tasks, target))
 
 
 def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers | None:
     """Return the predictions of linear models, before numbers are restored to their unit, and the
-    truth; None for too few rows."""
+    truth; None if there are too few rows, or so many inputs that they would take long."""
     chosen = [_sample_rows(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
     if any(len(rows) < _FEWEST_ROWS for rows in chosen):
         return None
@@ -123,8 +126,9 @@ def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers
 
 
 def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | None) -> Score:
-    """Add the score of the linear predictions. A quantile needs other folds, which tell its
-    distance from the mean; without them it is left out."""
+    """Return the score with that of the linear predictions, in its figures and as LINEAR among its
+    others; unchanged without predictions. A quantile is fitted on the errors in other folds;
+    without folds, the score is unchanged, too."""
     asked = Scoring(found.metric)
     if linear is None or (asked.quantile is not None and len(linear.parts) == 1):
         return found
@@ -154,9 +158,10 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
 
 
 def verdict(found: Score) -> tuple[Note, ...]:
-    """Return a note if the network is no better than a constant prediction or a linear model."""
+    """Return a note if the network is no better than a constant prediction or a linear model, by
+    one standard error; else none."""
     sign = metric_named(found.metric).sign
-    # what averaging adds is an estimate, and no evidence of its own
+    # what averaging adds is an estimate, and no evidence
     ahead = sign * (found.value - found.averaging - found.constant)
     linear = found.others.get(LINEAR)
     if not math.isfinite(ahead):
@@ -182,7 +187,7 @@ def verdict(found: Score) -> tuple[Note, ...]:
 
 
 def _sample_rows(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
-    """Return evenly spread rows, few enough that a linear model takes a moment."""
+    """Return evenly spaced rows, few enough that a linear model takes less than a second or two."""
     count = min(len(rows), _MOST_ROWS)
     while count >= _FEWEST_ROWS and float(count) * inputs * min(count, inputs) > _WORK:
         count //= 2
@@ -199,15 +204,15 @@ def _by_newton(rows: int, inputs: int, target: TargetSchema) -> bool:
 
 
 def _with_ones(x: NDArray[Any]) -> Floats:
-    """Return x with a column of ones."""
+    """Return x in float64 with a last column of ones."""
     return np.column_stack([x.astype(np.float64), np.ones(len(x))])
 
 
 def _answers(
     x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema, newton: bool
 ) -> NDArray[Any]:
-    """Return standardised numbers, or class probabilities; without Newton's method, class
-    scores."""
+    """Return predictions for the rows `asked`: standardised numbers [rows], or class probabilities
+    [rows, classes]; without Newton's method, class scores."""
     kernel = x @ x.T if x.shape[1] > len(x) else None
     if not target.classes:
         goal = goals.astype(np.float64).reshape(-1)
@@ -227,8 +232,9 @@ def _answers(
 
 
 def _least_squares(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
-    """Fit ridge regression, y [rows] or [rows, goals]; the intercept is penalised too, so that the
-    solution is unique. With more columns than rows, by the rows' inner products, `kernel`."""
+    """Return the weights of a weighted ridge regression, y [rows] or [rows, goals]. The intercept,
+    the last column, has a millionth of the penalty, so that the solution is unique. With more
+    columns than rows, the rows' inner products `kernel` are solved, and it has the full penalty."""
     if kernel is not None:
         return x.T @ _shares(y, weight, kernel)
     root = np.sqrt(weight)
@@ -240,8 +246,8 @@ def _least_squares(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) 
 
 
 def _shares(y: Floats, weight: Floats, kernel: Floats) -> Floats:
-    """Return each row's coefficient in the weights of a ridge regression, which are the weighted
-    sum of the rows."""
+    """Return each row's coefficient: the weights of the ridge regression are the sum of the rows,
+    each times its coefficient."""
     root = np.sqrt(weight)
     system = kernel * np.outer(root, root)
     system[np.diag_indices_from(system)] += _PENALTY
@@ -250,7 +256,8 @@ def _shares(y: Floats, weight: Floats, kernel: Floats) -> Floats:
 
 
 def _logistic(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
-    """Fit weighted logistic regression by Newton's method, as weighted ridge regressions."""
+    """Return the weights of a weighted logistic regression, y 0 or 1, by Newton's method: `_ROUNDS`
+    weighted ridge regressions."""
     shares, weights = np.zeros(len(x)), np.zeros(x.shape[1])
     for _ in range(_ROUNDS):
         scores: Floats = np.clip(x @ weights if kernel is None else kernel @ shares, -20.0, 20.0)

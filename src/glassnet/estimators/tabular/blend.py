@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-TURNS = 24  # models that join, the same one counted each time
-_ENOUGH = 1e-6  # of the loss by which it has to fall
+TURNS = 24  # models that are added, each time counted
+_ENOUGH = 1e-6  # the share of the loss by which it must fall
 
 
 def mixed(parts: Sequence[NDArray[Any]], weights: Sequence[float]) -> NDArray[Any]:
-    """Return the weighted mean of predictions, added in float64 in the given order, in their
-    dtype."""
+    """Return the weighted mean of predictions, added in float64 in the given order, in the dtype of
+    the first; of one, that array itself."""
     if len(parts) == 1:
         return parts[0]
     total = np.zeros(parts[0].shape)
@@ -39,8 +39,8 @@ def mixed(parts: Sequence[NDArray[Any]], weights: Sequence[float]) -> NDArray[An
 
 
 def greedy_weights(answers: Sequence[Evaluation]) -> list[float]:
-    """Return weights, with sum 1, of several predictions for the same rows, for the least log-loss
-    or squared error of the mean."""
+    """Return a weight for each of several predictions for the same rows, with sum 1, by greedy
+    selection for the least log-loss or squared error of the mean."""
     if len(answers) == 1:
         return [1.0]
     truth, classes = answers[0].truth, answers[0].given.ndim == 2
@@ -60,10 +60,11 @@ def greedy_weights(answers: Sequence[Evaluation]) -> list[float]:
 def blended(
     answers: Sequence[Evaluation], usable: NDArray[np.bool_] | None = None
 ) -> tuple[Evaluation, list[float]]:
-    """Return the blended predictions and the weights of all models. With folds, each row is blended
-    with weights that were found on the other folds, so that the score is honest; else with those of
-    all rows. `usable` [1 + folds, models] says which models may have a weight: for all rows, and
-    outside of each fold."""
+    """Return the blended predictions, without decisions and intervals, and the weights of all
+    models by all rows. With folds, each row is blended with weights that were found on the other
+    folds, so that its target has no influence; else with those of all rows. `usable` [1 + folds,
+    models] says which models may have a weight: for all rows, and outside of each fold; None: all
+    may."""
     first = answers[0]
     if usable is None:
         views = 1 if first.folds is None else 1 + len(np.unique(first.folds))
@@ -80,20 +81,20 @@ def blended(
 
 
 def _weights_of(answers: Sequence[Evaluation], usable: NDArray[np.bool_]) -> list[float]:
-    """Return the weights of all models, 0 for those that are not usable."""
+    """Return the greedy weights of all models, 0 for those that are not usable."""
     places = np.flatnonzero(usable).tolist()
     found = dict(zip(places, greedy_weights([answers[place] for place in places]), strict=True))
     return [found.get(place, 0.0) for place in range(len(answers))]
 
 
 def losses_of_rows(answers: Evaluation) -> Floats:
-    """Return the log-loss or the squared error of each row."""
+    """Return the log-loss or the squared error of each row, [rows]; all classes must be known."""
     own = _of_truth(answers)
     return _losses(own, answers.truth, answers.given.ndim == 2)
 
 
 def _of_truth(answers: Evaluation) -> Floats:
-    """Return the probability of the true class, or the number."""
+    """Return the probability of the true class, or the predicted number, of each row."""
     given = answers.given
     if given.ndim == 1:
         return given.astype(np.float64)

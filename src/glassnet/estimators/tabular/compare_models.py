@@ -50,7 +50,7 @@ class Difference:
 
     @property
     def better(self) -> int:
-        """Return the better model, 1 or 2; 0 if the difference is within two standard errors."""
+        """The better model, 1 or 2; 0 if the difference is within two standard errors."""
         if not abs(self.difference) > 2 * self.error:
             return 0
         return 1 if (self.difference > 0) is metric_named(self.metric).greater else 2
@@ -58,18 +58,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """The metrics of two models on the same rows."""
+    """The metrics of two models on the same rows, and their differences."""
 
     target: str
     rows: int
     differences: tuple[Difference, ...]
     main: str  # the metric that the verdict goes by
     seen: tuple[int, int] = (0, 0)  # rows that were in the training of each
-    weight: str | None = None  # the column by which rows count
+    weight: str | None = None  # the column of the rows' weights
 
     @property
     def verdict(self) -> str:
-        """Return a sentence on which model is better."""
+        """A sentence on which model is better by the main metric."""
         chosen = next(one for one in self.differences if one.metric == self.main)
         title, sure = (
             metric_named(self.main).title,
@@ -105,8 +105,9 @@ class ModelComparison:
 def compare_models(
     first: TableModel, second: TableModel, table: Table, weight: str | None = None
 ) -> ModelComparison:
-    """Score two models on the rows that have a target for both; TableError if they predict
-    different columns, or one classes and the other numbers."""
+    """Compare two models on the rows that have a target for both. `weight` is a column of weights
+    for the metrics; None: rows count alike. TableError if they predict different columns, or one
+    classes and the other numbers, or no row has a target."""
     one, two = first.schema.target, second.schema.target
     if one.name != two.name or bool(one.classes) is not bool(two.classes):
         kinds = ["classes" if side.classes else "numbers" for side in (one, two)]
@@ -133,8 +134,8 @@ def _compared(
     seen: tuple[int, int] = (0, 0),
     levels: tuple[float | None, float | None] = (None, None),
 ) -> ModelComparison:
-    """Return the metrics of two models' predictions for the same rows; if both predict the same
-    quantile, its loss is the main metric."""
+    """Return the comparison of predictions for the same rows, by the metrics that are defined for
+    both; if both predict the same quantile, its loss is the main metric."""
     metrics, main = applicable(one), main_metric(one.given.ndim == 2)
     metrics += [quantile_metric(level) for level in dict.fromkeys(levels) if level is not None]
     if levels[0] is not None and levels[0] == levels[1]:
@@ -147,9 +148,9 @@ def _compared(
 def compare_with_peer(
     model: TableModel, peer: Peer, training: Table, table: Table, threads: int | None = None
 ) -> ModelComparison:
-    """Score a model, and a peer trained on the model's training rows, on the rows of a table that
-    have a target; TableError if the training table is another one. Both predict means, even if the
-    model predicts a quantile."""
+    """Compare a model with a peer, trained on the model's training rows, on the rows of a table with
+    a target. Both predict means, even if the model predicts a quantile. TableError if fewer than
+    half of the model's training rows are in the table `training`."""
     schema, model = model.schema, replace(model, rules=replace(model.rules, quantile=None))
     cells = schema.load(training)
     truth, missing = schema.target.read(schema.opened(training))
@@ -174,7 +175,8 @@ def compare_with_peer(
 
 
 def _of_peer(answers: Evaluation, given: NDArray[Any], rules: AnswerRules) -> Evaluation:
-    """What a peer answers to the same rows: of ordered classes that which the model would, too."""
+    """Return the evaluation with the predictions of a peer; of ordered classes it predicts the
+    median or mean one if the model does."""
     other = replace(answers, given=given, decided=None, ends=None)
     return AnswerRules(central=rules.central).applied(other)
 
@@ -183,8 +185,8 @@ def _of_peer(answers: Evaluation, given: NDArray[Any], rules: AnswerRules) -> Ev
 def compare_on_table(
     examined: ExaminedTable, fitted: FittedTable, peer: Peer, threads: int | None = None
 ) -> ModelComparison:
-    """Score a fit and a peer on the same rows: each fold by a peer trained on the other folds, or
-    the held-out rows by a peer trained on the rest."""
+    """Compare a fit with a peer on the same rows: each fold is predicted by a peer trained on the
+    other folds, or the held-out rows by a peer trained on the rest."""
     answers, schema = fitted.answers, fitted.model.schema
     assert answers is not None
     cells = {one.name: one.cells for one in examined.columns if one.cells is not None}
@@ -205,8 +207,8 @@ def compare_on_table(
 def _answer_rows(
     model: TableModel, table: Table, classes: tuple[str, ...], weight: str | None
 ) -> tuple[NDArray[np.int64], Evaluation, int]:
-    """Return the rows that have a target, their predictions with classes in this order, and the
-    number of them that were in training."""
+    """Return the indices of the rows that have a target, their predictions with classes in this
+    order, and the number of them that were in training."""
     found = model.assess(table, weight)
     answers, target = found.answers, model.schema.target
     rows = np.flatnonzero(~target.read(model.schema.opened(table))[1])
@@ -214,7 +216,7 @@ def _answer_rows(
         place = np.array([classes.index(name) for name in target.classes])
         given = np.zeros((len(answers.given), len(classes)))
         given[:, place] = answers.given
-        codes = np.append(place, -1)  # an unknown class is the last one by its code, -1
+        codes = np.append(place, -1)  # the code of an unknown class, -1, is the last index
         decided = None if answers.decided is None else place[answers.decided]
         answers = replace(
             answers, given=given, truth=codes[answers.truth], constant=place[answers.constant],

@@ -44,7 +44,8 @@ class TableColumns:
     notes: list[Note]  # what was decided about the table and its columns
 
     def described_target(self) -> tuple[str, str, int] | None:
-        """Return the target's name, its description, and the number of rows without a value."""
+        """Return the target's name, its description, and the number of rows without a value; None
+        without a target."""
         if self.target is None:
             return None
         summary = target_summary(self.target, self.truth)
@@ -60,15 +61,15 @@ class ExaminedTable:
     target: TargetSchema
     truth: NDArray[Any]  # class codes or numbers, for every row
     division: Division  # of the rows that have a target
-    options: SplitOptions  # how it was decided
-    keys: NDArray[np.uint64]  # the same for equal rows
+    options: SplitOptions  # the options of the division
+    keys: NDArray[np.uint64]  # of every row, the same for equal rows
     notes: tuple[Note, ...] = ()  # what was decided about the table and its columns
     test: Table | None = None  # the table that the score is taken from
-    weights: NDArray[np.float64] | None = None  # of the rows in training, where they differ
+    weights: NDArray[np.float64] | None = None  # of `rows` in training; None: all count alike
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Return the rows that have a target."""
+        """The ascending indices of the rows that have a target."""
         return self.division.rows
 
     @property
@@ -84,12 +85,13 @@ class ExaminedTable:
         return self.division.split()
 
     def seen_rows(self, split: Split) -> SeenRows | None:
-        """Return the digests of the training rows, including the target among their cells."""
+        """Return the digests of the training rows with their targets (with the folds together, of
+        all rows); None if most of them are equal."""
         rows = np.concatenate([split.train, split.validation]) if self.groups is None else self.rows
         return SeenRows.of(target_keys(self.keys[rows], self.truth[rows], self.target.classes))
 
     def weights_of(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Return the weights of the training and the validation rows; None if all are equal."""
+        """Return the weights of the training and the validation rows; None without weights."""
         if self.weights is None:
             return None
         known = self.weights.astype(np.float32)
@@ -100,11 +102,11 @@ class ExaminedTable:
 
     @property
     def groups(self) -> Groups | None:
-        """Return the folds if the networks of all folds are trained together, else None."""
+        """The folds if the networks of all folds are trained together, else None."""
         return self.division.groups
 
     def folds(self) -> list[Split]:
-        """Return the splits for the score, if `split` holds out nothing."""
+        """Return the splits for the score if `split` holds out nothing, else an empty list."""
         return self.division.folds()
 
 
@@ -117,11 +119,11 @@ class PreparedTable:
     train: Design
     validation: Design
     held_out: Design | None  # the rows that are scored: of the split, or of the test table
-    truth: NDArray[Any]  # of these rows
-    goals: tuple[NDArray[Any], NDArray[Any]]  # what the network should answer: train, validation
+    truth: NDArray[Any]  # of the held-out rows
+    goals: tuple[NDArray[Any], NDArray[Any]]  # the targets of the network: train, validation
     keys: NDArray[np.uint64] | None  # of the rows of the test table
     folds: tuple[NDArray[np.int64], NDArray[np.int64]] | None  # of train and validation rows
-    weights: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # of the same
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # of these rows
 
 
 @computed_to_nearest
@@ -131,8 +133,8 @@ def understand(
     kinds: Mapping[str, str] | None = None,
     options: SplitOptions | None = None,
 ) -> TableColumns:
-    """Infer the types of the columns and the target. The columns of groups and weights are not
-    inputs."""
+    """Return the columns with their types, and the target if it is named. The columns of groups and
+    weights are not inputs. TableError if a column is not there, or cannot be of the given type."""
     options = options or SplitOptions()
     fixed = _checked_kinds(table, target, kinds or {})
     needed = {name: kind for name, kind in fixed.items() if name not in options.columns}
@@ -165,7 +167,7 @@ def _unused_token_notes(table: Table) -> list[Note]:
     return [
         Note(
             "unused token",
-            f"{token!r}, said to mean missing, occurs in no cell",
+            f"{token!r}, given as a missing value, occurs in no cell",
             advice="check its spelling",
         )
         for token in table.unused_tokens()
@@ -183,9 +185,10 @@ def examine(
     test: Table | None = None,
     packed: bool | None = None,
 ) -> ExaminedTable:
-    """Infer the types of the columns and the target, select the usable rows, and split them. With a
-    `test` table, the score is taken from it. `packed` says whether the networks of all folds are
-    trained together; by default, that depends on the number of rows."""
+    """Infer the types of the columns and the target, select the rows that have a target, and split
+    them. With a `test` table, the score is computed on it. `packed` says whether the networks of
+    all folds are trained together; by default, that depends on the number of rows. TableError if no
+    column is usable, the rows are too few, or an option does not suit the table."""
     options = replace(options or SplitOptions(), tested=test is not None)
     table.require(target)
     check_options(table, target, options)
@@ -215,7 +218,8 @@ def examine(
 
 @computed_to_nearest
 def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
-    """Fit the encoding on the training rows, and encode all rows with it."""
+    """Return the arrays for one training: the encoding is fitted on the training rows, and all rows
+    of the split and of the test table are encoded with it."""
     truth, schema = examined.truth, fitted_schema(examined, split)
     target = schema.target
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
@@ -240,7 +244,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
 
 
 def fitted_schema(examined: ExaminedTable, split: Split) -> Schema:
-    """Return the schema, fitted on the training rows."""
+    """Return the schema of inputs and target, fitted on the training rows of the split."""
     truth = examined.truth[split.train]
     target = examined.target.fitted(truth)
     return Schema.fit(
@@ -252,8 +256,8 @@ def fitted_schema(examined: ExaminedTable, split: Split) -> Schema:
 def averaged(
     target: TargetSchema, truth: NDArray[Any], division: Division, split: Split
 ) -> Averaged:
-    """Return the values for target statistics: the standardised target, or the class indicators;
-    for two classes, that of the second."""
+    """Return the values that target statistics are means of: the standardised target, or the class
+    indicators, for two classes only that of the second. `truth` is that of the training rows."""
     goals, names = np.asarray(target_array(target, truth), np.float64), (target.name,)
     if target.classes:
         names = target.classes[1:] if len(target.classes) == 2 else target.classes
@@ -264,7 +268,8 @@ def averaged(
 
 
 def target_array(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
-    """Return the targets of the network."""
+    """Return the targets of the network: class codes int32 [rows], or standardised numbers float32
+    [rows, 1]."""
     if target.classes:
         return truth.astype(np.int32)
     return target.standardise(truth).astype(np.float32)[:, None]

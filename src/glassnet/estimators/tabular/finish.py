@@ -41,7 +41,7 @@ class RungPlan:
 
     recipe: Recipe
     seed: int
-    trial: Trial | None = None  # its place in a bracket, if it is of one
+    trial: Trial | None = None  # its position in a bracket, if any
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,12 @@ class TrainedRung:
     course: PhaseHistory
     judged: Evaluation
     out_of_fold: OutOfFold | None = None
-    held_out: NDArray[Any] | None = None  # answers for the rows held out, or of the test table
+    held_out: NDArray[Any] | None = None  # predictions for the held-out rows, or the test table
 
     @property
     def repeated(self) -> RungPlan:
-        """Return the plan that repeats this training, including an end by the time limit."""
+        """The plan that repeats this training: with as many epochs as it had, if the time limit or
+        the user ended it."""
         if self.course.stopped not in ("time", "interrupted"):
             return self.plan
         return replace(self.plan, recipe=self.plan.recipe.with_epochs(len(self.course.loss)))
@@ -66,11 +67,11 @@ class TrainedRung:
 
 @dataclass(frozen=True)
 class HeldOutRows:
-    """The rows of the score, if they are not trained on."""
+    """The rows of the score, if they are held out or of a test table."""
 
     truth: NDArray[Any]
     units: NDArray[np.int64] | None = None
-    rows: NDArray[np.int64] | None = None  # their numbers in the table
+    rows: NDArray[np.int64] | None = None  # their indices in the table
 
 
 @dataclass(frozen=True)
@@ -78,21 +79,21 @@ class Trained:
     """A model, and the predictions for its score."""
 
     model: TableModel
-    course: PhaseHistory  # of the model's own network
-    plan: RungPlan  # of the same
+    course: PhaseHistory  # of the model's main network
+    plan: RungPlan  # of the main network
     plans: tuple[RungPlan, ...]  # of all rungs
-    rungs: tuple[dict[str, Any], ...]  # what a model file says of each
-    answers: Evaluation | None = None  # for the rows that are scored, where there are any
+    rungs: tuple[dict[str, Any], ...]  # JSON values of each for the model file
+    answers: Evaluation | None = None  # for the rows that are scored, if any
     out_of_fold: OutOfFold | None = None
 
 
 def plans_of(model: TableModel, label: str) -> tuple[RungPlan, ...]:
-    """Return the plans that a model was trained by; GlassnetError if a time limit ended one within
-    an epoch."""
+    """Return the plans that a model was trained by, in the order of training; GlassnetError if a
+    time limit ended one within an epoch. `label` is the model's name in the message."""
     known = from_plain(Training, model.training, "training")
     if any(rung.cut for rung in known.rungs):
         raise GlassnetError(
-            f"a clock ended the training of {label} in the middle of an epoch, which cannot be "
+            f"a time limit ended the training of {label} within an epoch, which cannot be "
             "repeated; fit again with more time"
         )
     if known.rungs:
@@ -119,7 +120,8 @@ def rung_of(
     units: NDArray[np.int64] | None,
     asked: Scoring,
 ) -> TrainedRung:
-    """Return the rung of a trained network; `units` are those of the scored rows."""
+    """Return the rung of a trained network: calibrated, and with folds (if there is a `choice`)
+    with its out-of-fold predictions. `units` are those of the scored rows."""
     if choice is None:
         model = calibrate(model, validation, None)
         target, y = model.schema.target, validation.y
@@ -139,9 +141,9 @@ def rung_of(
 def finished(
     rungs: Sequence[TrainedRung], asked: Scoring, held_out: HeldOutRows | None = None
 ) -> Trained:
-    """Return the model of all rungs with its rules, and the predictions for its score: of the
-    held-out rows, or with folds of each row, by weights and rules that were fitted on the other
-    folds."""
+    """Return the model of all rungs with its rules, and the predictions for its score: with folds
+    of each row, by weights and rules that were fitted on the other folds; else of the held-out
+    rows. None of them if there are neither."""
     judged = [rung.judged for rung in rungs]
     answers, weights = blended(judged, usable([rung.plan.trial for rung in rungs], judged))
     main = max(range(len(rungs)), key=weights.__getitem__)

@@ -50,7 +50,8 @@ from glassnet.version import __version__, numerics_version
 
 
 class FitPlan(TypedDict):
-    """The options of a fit."""
+    """The options of a fit: the path of its model file, the recipe, the name of the table, and the
+    phase of the run file, from 1."""
 
     model: str
     target: Name
@@ -62,7 +63,7 @@ class FitPlan(TypedDict):
 
 
 class RecordedReading(TypedDict, total=False):
-    """The options that its table was read with."""
+    """The options that the table of a fit was read with."""
 
     table: str | None
     sql: str | None
@@ -79,7 +80,8 @@ class RecordedReading(TypedDict, total=False):
 
 
 class ModelBefore(TypedDict, total=False):
-    """The model file that existed at the model's path, with digest, and the digests of the rows."""
+    """The digest of the model file that was at the model's path, and the digests of the training
+    rows, as text."""
 
     seen: Annotated[str, Length(0, 1 << 20)] | None
     model_sha256: Annotated[str, Length(64, 64)] | None
@@ -90,7 +92,7 @@ class FitSource(FitPlan, RecordedReading, ModelBefore):
 
 
 class RecordedFit(FitSource):
-    """The source settings after the model's network is trained."""
+    """The source settings once training of the model's network has begun."""
 
     schema: dict[str, Any]
     rows: dict[str, Total]
@@ -111,12 +113,13 @@ def phase_path(path: str | Path, phase: int) -> Path:
 
 
 def fit_lock(path: str | Path, phases: int) -> WriterLock:
-    """Return a lock on the run files of all phases, for the duration of a fit."""
+    """Return a lock on the run files of so many phases, for the duration of a fit."""
     return WriterLock(*(phase_path(path, phase) for phase in range(phases)))
 
 
 def fit_writes(path: str | Path, phases: int) -> list[FileUse]:
-    """Return all files that recording a fit may write."""
+    """Return all files that recording a fit may write: a run file per phase, and SQLite's files
+    beside it."""
     found: list[FileUse] = []
     for phase in range(phases):
         place = phase_path(path, phase)
@@ -149,37 +152,38 @@ def _check_replaceable(place: Path, overwrite: bool) -> None:
         return
     try:
         with RunFile.read(place, "rw") as file:
-            kept = None if overwrite else extent_json(file)
+            found = None if overwrite else extent_json(file)
     except ModelFileError as error:
         why = f"cannot be replaced ({error})" if is_run(place) else "is there and no run file"
         raise OutputError(f"{place} {why}; name another place with --record") from None
-    if kept is not None:
-        finish = f", or finish it: glassnet resume {place}" if kept[1] else ""
+    if found is not None:
+        finish = f", or finish it: glassnet resume {place}" if found[1] else ""
         raise OutputError(
-            f"{place} holds a run already ({kept[0]}); name another place with --record, replace "
+            f"{place} holds a run already ({found[0]}); name another place with --record, replace "
             f"it with --overwrite{finish}"
         )
 
 
 def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) -> None:
-    """Raise OutputError if the disk has no room for the beginning and the end of a run: data if
-    they are small, weights with Adam's state before the first step and after the last, the
-    result."""
+    """Raise OutputError if the disk has no room for a run: its data if they are small, seven times
+    the weights (they and Adam's state before the first step and after the last, and the result),
+    and the weights once more for each fold."""
     split, target = examined.split(), examined.target
     schema = fitted_schema(examined, split)
     inputs = len(schema.inputs)
     weights = 4 * architecture_of(schema, recipe).parameters
     data = 4 * (inputs + target.outputs) * (len(split.train) + len(split.validation))
-    kept = recipe.folds if recipe.folds > 1 else 0
-    check_room(Path(path), (7 + kept) * weights + (data if data <= SMALL else 0))
+    chosen = recipe.folds if recipe.folds > 1 else 0
+    check_room(Path(path), (7 + chosen) * weights + (data if data <= SMALL else 0))
 
 
 def announce_fit(
     recording: Recording, examined: ExaminedTable, recipe: Recipe, scoring: Scoring | None = None
 ) -> Recording:
-    """Add the options of the fit to the recording, and write a run file with these only: the score
-    is computed first, and a fit that ends then can be restarted from its file. The recording of an
-    earlier fit is overwritten. OutputError if the file cannot be written."""
+    """Return the recording with the options of the fit, and write a run file with these only: the
+    score is computed first, and a fit that is interrupted then can be restarted from its file. Run
+    files of later phases of an earlier fit are removed. OutputError if the file cannot be
+    written."""
     source = {
         **(recording.source or {}),
         "target": examined.target.name,
@@ -190,8 +194,8 @@ def announce_fit(
         "division": division_json(examined.options),
         **({} if scoring in (None, Scoring()) else {"scoring": to_plain(scoring)}),
     }
-    told = Recording(recording.path, {**source, "phase": 1})
-    values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
+    first = Recording(recording.path, {**source, "phase": 1})
+    values = {"source": first.found(), "epochs": recipe.epochs, "glassnet": __version__}
     with RunFile.create(recording.path, recording.lock, recording.overwrite) as file:
         with file.begin() as database:
             put_values(database, {**values, "numerics_version": numerics_version})
@@ -202,8 +206,8 @@ def announce_fit(
 def describe_fit(
     recording: Recording, examined: ExaminedTable, prepared: PreparedTable, score: Score | None
 ) -> Recording:
-    """Add to the recording what leads from its table to the training arrays, and from its weights
-    to the model file. `score` is known if it was cross-validated."""
+    """Return the recording with the settings that lead from its table to the training arrays, and
+    from its weights to the model file. `score` is that of the folds, if it was cross-validated."""
     split, held_out = prepared.split, prepared.held_out
     seen = examined.seen_rows(split)
     apart = None if held_out is None else Rows(held_out.x, prepared.truth)
@@ -219,7 +223,7 @@ def describe_fit(
 
 
 def counts(split: Split) -> dict[str, int]:
-    """Return the number of rows in each part."""
+    """Return the number of training, validation and held-out rows."""
     return {
         "train": len(split.train),
         "validation": len(split.validation),
@@ -228,14 +232,14 @@ def counts(split: Split) -> dict[str, int]:
 
 
 def division_json(options: SplitOptions) -> dict[str, Any]:
-    """Return the options of the split as JSON values."""
+    """Return the options of the split as JSON values; "weights" only if there are some."""
     found = to_plain(options)
     return found if options.weights else {k: v for k, v in found.items() if k != "weights"}
 
 
 def division_of(source: dict[str, Any]) -> SplitOptions:
-    """Return the options of the split of a recorded fit; older fits allowed equal rows on both
-    sides."""
+    """Return the options of the split of a recorded fit. In older files without them, equal rows
+    could be on both sides."""
     plain = source.get("division") or {"group": None, "order": None, "together": False}
     return from_plain(SplitOptions, {"tested": False, **plain}, "run.source.division")
 
@@ -246,13 +250,13 @@ def scoring_of(source: dict[str, Any]) -> Scoring:
 
 
 def phase_recording(recording: Recording, phase: int) -> Recording:
-    """Return the recording of one phase."""
+    """Return the recording of one phase, from 0: its run file, and its number in the source."""
     source = {**(recording.source or {}), "phase": phase + 1}
     return Recording(phase_path(recording.path, phase), source, recording.lock, overwrite=True)
 
 
 def has_phase(recording: Recording, phase: int) -> bool:
-    """Return whether a phase of this fit was started and recorded."""
+    """Return whether the training of a phase (from 0) of this fit was begun and recorded."""
     place = phase_path(recording.path, phase)
     if not is_run(place) or is_empty_file(place):
         return False
@@ -264,7 +268,8 @@ def has_phase(recording: Recording, phase: int) -> bool:
 
 
 def _forget_later(recording: Recording) -> None:
-    """Remove run files of later phases of another fit, which could be mistaken for this fit's."""
+    """Remove run files of later phases of an earlier fit, which could be mistaken for this fit's;
+    stop at the first file that is not one."""
     phase, lock = 1, recording.lock
     while (place := phase_path(recording.path, phase)).is_file() and is_run(place):
         try:
@@ -279,10 +284,11 @@ def _forget_later(recording: Recording) -> None:
 
 
 def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> dict[str, Any]:
-    """Return x, y and validation of a fit's run, read from its table or from the path `moved`; a
-    table outside the run's folder is read only with `trust`.
+    """Return the training rows ("x", with their targets) and the "validation" rows of a fit's run,
+    read from its table or from the path `moved`.
 
-    Empty if the run file holds its data, or is not of a fit.
+    Empty if the run file has its data and `moved` is None, or it is not of a fit. UntrustedError
+    for a table outside the run's folder, unless `trust` is true; TableError if its rows are others.
     """
     with RunFile.read(run) as file:
         values = settings_of(file)
@@ -296,15 +302,16 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
 
 
 def given_rows(rows: Rows) -> tuple[Any, ...]:
-    """Return validation rows as `train` takes them."""
+    """Return validation rows as a tuple, as `train` takes them: x, y, and weights if there are
+    some."""
     return (rows.x, rows.y) if rows.weight is None else (rows.x, rows.y, rows.weight)
 
 
 @dataclass(frozen=True)
 class FitRows:
-    """Inputs and targets of the training and the validation rows; inputs and true values of the
-    scored rows with their numbers in the table, and their units, or their keys if they are of a
-    test table."""
+    """The rows of a fit: inputs and targets of the "training" and the "validation" rows; if there
+    are some, inputs and true values of the "held-out" rows. `units` are those of the scored rows,
+    `keys` those of the rows of a test table."""
 
     parts: dict[str, Rows]
     units: Any = None
@@ -318,8 +325,8 @@ def recorded_rows(
     trust: bool = False,
     test: str | None = None,
 ) -> FitRows:
-    """Return all rows of a fit, from its table; TableError if they are not those of its run. `test`
-    is the new path of its test table."""
+    """Return all rows of a fit, from its table; TableError if they are not those of its run.
+    `moved` and `test` are new paths of its table and its test table."""
     source: dict[str, Any] = values["source"]
     schema = schema_of(run, source)
     table = open_fit_table(run, source, schema.missing, moved, trust)
@@ -359,7 +366,7 @@ def _check_prints(
     parts: dict[str, Rows],
     labels: dict[str, str],
 ) -> None:
-    """Raise TableError if rows are not those of the run, by their SHA-256."""
+    """Raise TableError if a part has no rows, or not those of the run, by their SHA-256."""
     known: dict[str, str] = values.get("sha256") or {}
     if values["source"].get("held_out"):
         known = {**known, "held-out": values["source"]["held_out"]}
@@ -372,7 +379,8 @@ def _check_prints(
 
 
 def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the source settings of a fit's run, checked; None for a training without a table."""
+    """Return the source settings of a fit's run; None for a training without a table.
+    ModelFileError if a setting is missing or wrong."""
     source: dict[str, Any] = values.get("source") or {}
     if not {"recipe", "model"} <= set(source):
         return None
@@ -386,7 +394,7 @@ def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | N
 
 
 def schema_of(run: str | Path, source: dict[str, Any]) -> Schema:
-    """Return the schema that encodes the table of a run."""
+    """Return the schema that encodes the table of a run; ModelFileError if it is wrong."""
     try:
         return Schema.from_plain(source.get("schema"))
     except ValueError as error:
@@ -401,9 +409,12 @@ def open_fit_table(
     trust: bool = False,
     which: str = "table",
 ) -> Table:
-    """Open the table of a run, or the path `moved`, or `which` other table it names. Since a run
-    file may come from anyone, its table is read only in its own folder, and its query runs in a
-    separate process, unless `trust` is true."""
+    """Return the table of a run ("table" or "test"), or the one at the path `moved`.
+
+    Since a run file may come from anyone, a table that only it names is read only in the folder of
+    the run, and a query runs in a separate process, unless `trust` is true. UntrustedError for a
+    table elsewhere; TableError if it is not there, or cannot be read.
+    """
     path, how_to = table_of(run, source, moved, which), _NAMED[which].format(run)
     if moved is None and not trust:
         check_beside(run, [path], f"name it if it is to be read: {how_to}")
@@ -426,7 +437,7 @@ _NAMED = {"table": "{} TABLE", "test": "{} --test TABLE"}  # how a moved table i
 def table_of(
     run: str | Path, source: dict[str, Any], moved: str | None, which: str = "table"
 ) -> str:
-    """Return the path of the table of a run."""
+    """Return the path of the table of a run, or `moved`; TableError if the run does not name it."""
     if moved is None and source.get(which) is None:
         raise TableError(f"{run} does not say which table it is of; name it: {run} TABLE")
     return moved or as_path(run, source[which])
@@ -436,8 +447,8 @@ def table_of(
 def without_cells(
     run: str | Path, source: dict[str, Any], moved: str | None, trust: bool, which: str = "table"
 ) -> Generator[None]:
-    """Within the context, errors do not quote cells of a file that only the run file names, not the
-    user."""
+    """Within the context, a TableError is replaced by one that does not quote cells, if only the
+    run file names the table, not the user, and `trust` is false."""
     try:
         yield
     except TableError as error:

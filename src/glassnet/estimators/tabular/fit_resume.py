@@ -1,7 +1,7 @@
 """Resume a fit from its run files; the model is that of an uninterrupted fit.
 
-In: the run file of any phase; its table, if the file does not hold its data. Out: as `fit`: the
-model with its score, and the history of all phases.
+In: the run file of any phase; its table, if the file does not hold its data. Out: a `FittedTable`,
+as of `fit`.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ class Recorded:
     """A recorded fit."""
 
     run: Path  # of its first phase
-    values: dict[str, Any]
+    values: dict[str, Any]  # the settings in that run file
     recipe: Recipe
     done: int  # epochs, over all phases
-    lock: WriterLock | None = None  # on all of them, where the fit goes on
-    trust: bool = False  # whether it may name files that do not lie beside it
-    over: bool = False  # whether the last phase has ended of itself
-    test: str | None = None  # where its test table has moved to
+    lock: WriterLock | None = None  # on all run files, while the fit is resumed
+    trust: bool = False  # whether it may name files outside its folder
+    over: bool = False  # whether early stopping ended the last phase
+    test: str | None = None  # the new path of its test table, if that was moved
 
     @property
     def source(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Recorded:
 
     @property
     def model(self) -> str:
-        """The path of its model file, as given when it began."""
+        """The path of its model file, as given for the fit."""
         return as_path(self.run, self.source["model"])
 
     @property
@@ -112,7 +112,7 @@ class Recorded:
 
 def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
     """Return the fit that a run file belongs to; None for a training without a table. With `trust`
-    it may read and write files outside its folder."""
+    it may read and write files outside its folder. ModelFileError if a run file is damaged."""
     values = _values(run)
     source = source_of_fit(run, values)
     if source is None:
@@ -137,9 +137,9 @@ def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
 
 
 def model_path(recorded: Recorded, moved: str | None) -> str:
-    """Return the path of the model that the run file names. It is accepted only in the run's own
-    folder, and never over a file that is not this run's model. UntrustedError, with all files that
-    the run asks for, otherwise."""
+    """Return the path of the model that the run file names. UntrustedError, with all files that the
+    run asks for, if one is outside the run's folder and the run is not trusted; OutputError if
+    another file than this run's model is there. `moved` is the new path of the table."""
     run, path = recorded.run, recorded.model
     reads: list[Any] = []
     if _needs_table(recorded):
@@ -168,8 +168,8 @@ def model_path(recorded: Recorded, moved: str | None) -> str:
 
 
 def note_model(run: str | Path, path: str) -> None:
-    """Store the digest of the model file in a run file, so that it is replaced only by this fit; if
-    that fails, the model must be named with -o next time."""
+    """Store the digest of the model file in a run file that names it, so that only this fit
+    replaces it. Nothing is raised if that fails; the model must be named with -o next time."""
     with suppress(GlassnetError), RunFile.append(run) as file, file.change() as database:
         source: dict[str, Any] = file.values().get("source") or {}
         if os.path.realpath(source.get("model") or "") == os.path.realpath(path):
@@ -197,9 +197,13 @@ def resume_fit(
     callbacks: Sequence[Any] = (),
     stage: Stage = lambda text: None,
 ) -> FittedTable:
-    """Finish a fit. `epochs` is a new maximum for all phases together, and for the folds of the
-    score, which are then trained again; the time limit of the fit no longer applies, `seconds` is a
-    new one. The run files are locked meanwhile."""
+    """Return a recorded fit, finished. `moved` is the new path of its table.
+
+    `epochs` is a new maximum for all phases together, and for the folds of the score, which are
+    then trained again; the time limit of the fit no longer applies, `seconds` is a new one. The run
+    files are locked meanwhile. GlassnetError if `epochs` is fewer than were trained, or changes
+    nothing; TableError if the table is another one; ModelFileError if a run file is damaged.
+    """
     with fit_lock(recorded.run, len(recorded.recipe.learning_rates)) as lock:
         # another fit may have ended since it was read
         now = recorded_fit(recorded.run, recorded.trust)
@@ -258,7 +262,7 @@ def _trained_network(
     seconds: float | None,
     shared: dict[str, Any],
 ) -> FittedTable:
-    """Finish training the model's network; return it, and its summary for the model file."""
+    """Return the finished fit: the rest of the network's training, its score and its model."""
     source, recipe = recorded.source, recorded.recipe
     training, validation = rows.parts["training"], rows.parts["validation"]
     started = network_of(schema, recipe, source["seed"], training.x)
@@ -290,7 +294,8 @@ def _trained_network(
 
 
 def examine_recorded(recorded: Recorded, moved: str | None) -> ExaminedTable:
-    """The table of a fit, understood as it was then; TableError where it is another one."""
+    """Return the table of a recorded fit, examined with the options of that fit; TableError if it
+    is not there, or does not suit them."""
     source, trust = recorded.source, recorded.trust
     table = open_fit_table(recorded.run, source, source.get("missing", []), moved, trust)
     with without_cells(recorded.run, source, moved, trust):
@@ -312,7 +317,8 @@ def _test_table(recorded: Recorded) -> Table | None:
 
 def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
     """Return the fit with another maximum of epochs, and store that in its first run file. A score
-    of folds is dropped, since it was taken with the old limit."""
+    of folds is dropped, since it was computed with the old limit. GlassnetError if more epochs were
+    trained, or early stopping has ended the last phase."""
     if epochs is None or epochs == recorded.recipe.epochs:
         return recorded
     if epochs < recorded.done:
@@ -332,7 +338,8 @@ def _with_source(recorded: Recorded, **changed: Any) -> Recorded:
 
 
 def _rows(recorded: Recorded, moved: str | None) -> FitRows:
-    """Return all rows of the fit: from its run file if it has all of them, else from the table."""
+    """Return the rows of the fit: from its run file if it has all that are needed and the table was
+    not named, else from the table."""
     if moved is not None or _needs_table(recorded):
         return recorded_rows(recorded.run, recorded.values, moved, recorded.trust, recorded.test)
     with RunFile.read(recorded.run) as file:
@@ -346,7 +353,7 @@ def _rows(recorded: Recorded, moved: str | None) -> FitRows:
 
 
 def _needs_table(recorded: Recorded) -> bool:
-    """Return whether the run file lacks data for the rest of the training."""
+    """Return whether the run file lacks data for the rest of the training, or for the score."""
     if not recorded.begun:
         return True
     options = division_of(recorded.source)

@@ -53,7 +53,7 @@ from glassnet.tables.table import Table
 from glassnet.version import __version__
 from glassnet.words import plural
 
-Stage = Callable[[str], None]  # is told what is being trained
+Stage = Callable[[str], None]  # called with the name of what is trained next, "" for the only one
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,16 @@ class FittedTable:
     model: TableModel
     score: Score
     course: PhaseHistory  # of the network in the model
-    scored_on: str  # which rows the score is of, in words
-    remarks: tuple[Note, ...] = ()  # what there is to say about the score
-    out_of_fold: OutOfFold | None = None  # what the score is of, where it is taken in folds
-    answers: Evaluation | None = None  # for the rows that are scored, where they are still known
+    scored_on: str  # which rows the score is of, as text
+    remarks: tuple[Note, ...] = ()  # on the score
+    out_of_fold: OutOfFold | None = None  # if the networks of all folds are trained together
+    answers: Evaluation | None = (
+        None  # for the rows that are scored; None if it was recorded before
+    )
 
 
 def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
-    """Return the default recipe for this table, with at most `epochs` epochs."""
+    """Return the default recipe for this table; `epochs` replaces its maximum number of epochs."""
     split, groups = examined.split(), examined.groups
     schema = fitted_schema(examined, split)
     outputs, folds = examined.target.outputs, 1 if groups is None else groups.count
@@ -94,11 +96,13 @@ def fit(
     plans: tuple[RungPlan, ...] | None = None,
     later: int = 0,
 ) -> FittedTable:
-    """Train by the recipe, and score with the given options. With `seconds` for everything,
-    including predictions of `later` rows, more networks are trained while there is time; with
-    `plans` those of an earlier fit are repeated. The record is of the training of the model's
-    network, a run file per phase, which are locked meanwhile; then no further networks are
-    trained."""
+    """Train by the recipe, and score with the given options.
+
+    `seconds` is the time limit of everything, also of predictions of `later` rows; more networks
+    are trained while there is time. `plans` repeats the networks of an earlier fit. A `record` is
+    of one network, the only one then; its training is recorded in a run file per phase, which are
+    locked meanwhile. TableError if the scoring does not suit the target, GlassnetError if the plans
+    have another number of folds, OutputError if the record cannot be written."""
     asked = check_scoring(scoring or Scoring(), examined.target, examined.truth[examined.rows])
     for plan in plans or ():
         _check_plan(plan, examined)
@@ -152,7 +156,7 @@ def _fit(
     found = with_decisions(found, model.rules)
     model.training.update(training_summary(about, trained.plan.recipe, course, found))
     if len(trained.rungs) > 1 or any(rung["cut"] for rung in trained.rungs):
-        model.training["rungs"] = list(trained.rungs)  # one that was finished is described already
+        model.training["rungs"] = list(trained.rungs)  # the summary describes one complete network
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
@@ -174,9 +178,10 @@ def _about(examined: ExaminedTable, split: Split) -> dict[str, Any]:
 def fold_score(
     examined: ExaminedTable, settings: Settings, deadline: Deadline | None, stage: Stage
 ) -> tuple[Score | None, Evaluation | None, tuple[RungPlan, ...] | None]:
-    """Return the cross-validated score of a small table, its rows, and the plans of the rungs if
-    known by now. No score if the last network holds out rows for it, or the networks of all folds
-    are trained together."""
+    """Return the cross-validated score of a small table, the predictions that it is of, and the
+    plans of the rungs if they are known. Score and predictions are None if the last network holds
+    out rows for them, or the networks of all folds are trained together. KeyboardInterrupt if
+    Ctrl+C ends the training of a fold."""
     folds = [] if examined.groups else examined.folds()
     answers: list[Evaluation] = []
     rules, plans = AnswerRules(), settings.plans
@@ -205,8 +210,8 @@ def score_as_asked(
     classes: tuple[str, ...],
     unseen: OutOfFold | None = None,
 ) -> Score:
-    """Return the score with the user's options; for out-of-fold predictions, that of all folds
-    together."""
+    """Return the score with the user's options; for the out-of-fold predictions `unseen`, with the
+    gain of averaging the networks of all folds."""
     found = score(answers, classes, asked.metric, asked.interval, rules)
     return found if unseen is None else with_gains(found, unseen.gains)
 
@@ -226,7 +231,8 @@ def fit_table(
     callbacks: Sequence[Any] = (),
     scoring: Scoring | None = None,
 ) -> FittedTable:
-    """Examine and fit a table in one call, with the default recipe."""
+    """Return the fit of a table with the default recipe: `examine` and `fit` in one call, with
+    their errors. `seconds` is the time limit of both."""
     start = time.monotonic()
     examined = examine(table, target, kinds=kinds, seed=seed, options=options, test=test)
     recipe = choose_recipe(examined, epochs=epochs)
@@ -239,7 +245,8 @@ def fit_table(
 def _work(
     examined: ExaminedTable, split: Split, settings: Settings, deadline: Deadline | None
 ) -> RungWork:
-    """Return the rows of a split as arrays."""
+    """Return the work of a split: its rows as arrays. With a test table, the deadline reserves the
+    time that this took."""
     start = time.monotonic()
     prepared = prepare(examined, split)
     if deadline is not None and examined.test is not None:
@@ -250,8 +257,9 @@ def _work(
 def _trained(
     work: RungWork, deadline: Deadline | None, stage: Stage, record: Recording | None = None
 ) -> Trained:
-    """Train the network of a split, or as many as there is time for, and predict its held-out rows,
-    or each fold. A recorded training is of one network."""
+    """Train the network of a split, or as many as there is time for, or the known plans; return the
+    model with its predictions of the held-out rows, or of each fold. Only one network is
+    recorded."""
     settings = work.settings
     first = RungPlan(settings.recipe, settings.seed)
     if settings.plans is not None:
@@ -265,7 +273,7 @@ def _trained(
 def _repeated(
     work: RungWork, plans: Sequence[RungPlan], deadline: Deadline | None, stage: Stage
 ) -> list[TrainedRung]:
-    """Train rungs whose plans are known, while there is time."""
+    """Train rungs whose plans are known, while there is time; return at least one."""
     rungs: list[TrainedRung] = []
     for number, plan in enumerate(plans):
         if number:
@@ -276,7 +284,7 @@ def _repeated(
             break
         rungs.append(rung)
         if rung.course.stopped in ("time", "interrupted"):
-            rung.course.cut = True  # the scored networks had other rungs
+            rung.course.cut = True  # the networks of the score had other rungs
             break
     return rungs
 
@@ -302,7 +310,7 @@ def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) 
 
 
 def scored_rows_text(about: Mapping[str, Any], found: Score) -> str:
-    """Return a text on the rows of a score."""
+    """Return a text on the rows of a score; `about` has facts of the fit, see `_about`."""
     options = division_of(dict(about))
     rows, seen = plural(found.rows, "row"), ", which the scored network has not seen"
     if about.get("test") is not None:
@@ -319,8 +327,8 @@ def scored_rows_text(about: Mapping[str, Any], found: Score) -> str:
 def training_summary(
     about: Mapping[str, Any], recipe: Recipe, course: PhaseHistory, found: Score
 ) -> dict[str, Any]:
-    """Return the training summary of the model file: no times, so that equal fits give equal
-    files."""
+    """Return the training summary of the model file as JSON values, without durations, so that
+    equal fits give equal files."""
     return {
         "glassnet": __version__,
         "table": about["table"],
@@ -342,7 +350,7 @@ def training_summary(
 
 
 def _division(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the split, if it is not only random."""
+    """Return the options of the split, under "division"; empty if it is only random."""
     options, test = division_of(dict(about)), about.get("test")
     found = {
         "group": options.group, "order": options.order,

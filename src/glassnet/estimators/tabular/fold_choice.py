@@ -1,8 +1,8 @@
 """Choose the epoch at which each fold is scored: the best one on the rows of the other folds.
 
-In: the validation losses of the folds by epoch. Out: for each fold an epoch, chosen without its own
-rows, and the weights after it. The choice is stored in run files, so that a fit that is killed and
-resumed chooses the same.
+In: the validation losses of the folds by epoch. Out: for each fold an epoch, chosen without the
+rows of the fold, and the weights after it. The choice is stored in run files, so that a fit that is
+interrupted and resumed chooses the same.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ class ChoiceNotes:
     """The state of the choice in a run file, without weights."""
 
     seen: Total  # epochs
-    losses: Annotated[tuple[AnyFloat, ...], Length(1, 1 << 10)]  # of the others, by fold
+    losses: Annotated[tuple[AnyFloat, ...], Length(1, 1 << 10)]  # of the other folds, by fold
     epochs: Annotated[tuple[Total, ...], Length(1, 1 << 10)]
 
 
 class FoldChoice(Resumable):
     """A callback of all phases of one fit. `shares` are the weights of the folds' validation rows;
-    `epochs` are the chosen epochs, from 1, and `weights` the values of W after each."""
+    `epochs` has the chosen epoch of each fold, from 1 (0: none yet), and `weights` by epoch a copy
+    of W after it."""
 
     def __init__(self, shares: Sequence[float]) -> None:
         self.shares = [float(share) for share in shares]
@@ -55,12 +56,12 @@ class FoldChoice(Resumable):
             if loss < self.losses[fold]:
                 self.losses[fold], self.epochs[fold] = loss, self.seen
         if self.seen in self.epochs:
-            kept = {epoch: array for epoch, array in self.weights.items() if epoch in self.epochs}
-            self.weights = {**kept, self.seen: run.model.W.copy()}
+            chosen = {epoch: array for epoch, array in self.weights.items() if epoch in self.epochs}
+            self.weights = {**chosen, self.seen: run.model.W.copy()}
 
     def complete(self, epochs: int) -> bool:
-        """Return whether it has seen `epochs` epochs and chosen one for each fold; not for a run
-        that an earlier version began to record, which lacks the first epochs."""
+        """Return whether it has seen `epochs` epochs and chosen one for each fold. That is false
+        for a run whose recording an earlier version began, without the first epochs."""
         return self.seen == epochs and all(self.epochs)
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

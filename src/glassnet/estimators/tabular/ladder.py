@@ -1,9 +1,10 @@
 """Use a time limit: train network after network, each a rung, while there is time.
 
 In: the plan of the first rung, and the seconds available. Out: the rungs that were finished in
-time. The first one is the default recipe, with as many epochs as fit into the time; odd ones after
-it differ in their seed, even ones also in random settings. A rung begins only if there is time for
-it, and the time for scoring is reserved.
+time. The first one is the default recipe, with as many epochs as fit into the time; all later ones
+have other seeds, odd ones the second kind of recipe, and two of every four also random settings. If
+there is enough time, brackets of successive halving choose random settings. A rung begins only if
+there is time for it, and the time for scoring is reserved.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 MOST_RUNGS = 100
 FEWEST_EPOCHS = 6  # of a rung but the first one
-_SPARE = 0.97  # of the time that is planned with: a clock is not exact
+_SPARE = 0.97  # the share of the time that is planned, since measured times are not exact
 _SEEDS_APART = 15_485_863
 _PLENTY = 8.0  # times the seconds of the first plan: no drawn settings take so long
 _COMPILING = 1.0  # seconds, of a network with new settings
@@ -41,10 +42,10 @@ class Deadline:
     """The time limit of a fit; `kept_back` are the seconds reserved for scoring."""
 
     seconds: float
-    later: int = 0  # rows that are answered afterwards, for a report
+    later: int = 0  # rows that are predicted afterwards, for a report
     kept_back: float = 0.0
     each: float = 0.0  # seconds that a network takes for the later rows
-    networks: int = 1
+    networks: int = 1  # that predict the later rows
     started: float = field(default_factory=lambda: time.monotonic())
 
     def left(self) -> float:
@@ -57,16 +58,18 @@ class Deadline:
         self.kept_back = max(self.kept_back, seconds)
 
     def share(self, parts: int) -> Deadline:
-        """Return the deadline of one of `parts` trainings, of which the last is a little longer."""
+        """Return the deadline of the next of `parts` trainings: nine tenths of an equal share of
+        the time that is left, so that the last gets more."""
         return Deadline(0.9 * max(self.left(), 0.0) / parts)
 
     def answers(self, seconds: float, scored: int) -> None:
-        """Reserve time for the predictions of the scored rows, and of the later ones."""
+        """Reserve time for the predictions of the scored rows, and of the later ones; `seconds` is
+        that of one prediction."""
         self.keep_back(2.0 * seconds * scored)
         self.each = seconds * self.later
 
     def timed(self, work: Callable[[], T], more: float) -> T:
-        """Run a part of scoring, and from then on reserve its time, multiplied by `more`."""
+        """Return the result of `work`, and from then on reserve the time it took, times `more`."""
         start = time.monotonic()
         found = work()
         self.keep_back(more * (time.monotonic() - start))
@@ -75,8 +78,8 @@ class Deadline:
 
 def drawn(first: RungPlan, number: int) -> RungPlan:
     """Return the plan of rung `number` (from 0) outside of brackets, which depends only on the
-    first plan and this number. Odd ones are of the second kind; of every four, the last two have
-    random settings."""
+    first plan and this number. 0 is the first plan. Odd ones are of the second kind, if they are
+    ensembles; of every four, the last two have random settings."""
     if not number:
         return first
     seed = first.seed + number * _SEEDS_APART
@@ -88,7 +91,7 @@ def drawn(first: RungPlan, number: int) -> RungPlan:
 
 def tried(first: RungPlan, trial: Trial) -> RungPlan:
     """Return the plan of a rung in a bracket: random settings for the candidate, of both kinds in
-    turn, and its share of the epochs. At the last level it has another seed."""
+    turn, and the share of the epochs of its level. At the last level it has another seed."""
     number = trial.bracket * CANDIDATES + trial.candidate
     settings = drawn(first, MOST_RUNGS + 4 * number + 2 + trial.candidate % 2)
     last = trial.level == len(SHARES) - 1
@@ -101,8 +104,8 @@ def tried(first: RungPlan, trial: Trial) -> RungPlan:
 
 
 def upcoming(first: RungPlan, rungs: Sequence[TrainedRung], brackets: bool) -> RungPlan:
-    """Return the plan of the next rung. A bracket begins after every two rungs outside of brackets,
-    if there is time for it; a bracket that has begun continues."""
+    """Return the plan of the next rung. A bracket that has begun continues. With `brackets`,
+    another begins after every two rungs outside of brackets."""
     trials = [rung.plan.trial for rung in rungs]
     begun = max((trial.bracket for trial in trials if trial is not None), default=0)
     trial = following(trials, [rung.judged for rung in rungs]) if begun else None
@@ -115,7 +118,7 @@ def upcoming(first: RungPlan, rungs: Sequence[TrainedRung], brackets: bool) -> R
 
 
 def _other(recipe: Recipe, rng: random.Random) -> Recipe:
-    """Return random settings near those of the recipe."""
+    """Return the recipe with random settings near its own."""
 
     def one(*choices: T) -> T:
         return choices[int(rng.random() * len(choices))]
@@ -148,8 +151,8 @@ def within(plan: RungPlan, pace: float, seconds: float) -> RungPlan:
 
 @dataclass(frozen=True)
 class Climb:
-    """The rungs that were finished in time, at least one, and why training ended: "time",
-    "interrupted", "perfect", or "rungs" (the maximum number)."""
+    """The rungs that were finished in time, at least one (which alone can be cut short), and why
+    training ended: "time", "interrupted", "perfect", or "rungs" (the maximum number)."""
 
     rungs: list[TrainedRung]
     stopped: str
@@ -165,8 +168,8 @@ class _Paces:
     around: float = 0.0  # the most seconds that a training took besides its steps
 
     def within(self, plan: RungPlan, deadline: Deadline) -> RungPlan | None:
-        """Return the plan with as many epochs as fit into the time; None if there is not even time
-        to measure one."""
+        """Return the plan with as many epochs as fit into the time, at least one; None if there is
+        not even time to measure one."""
         left = deadline.left() - self.around
         if left > _PLENTY * self.first * plan.recipe.epochs:
             return plan
@@ -180,7 +183,7 @@ class _Paces:
     def trained(
         self, train: Callable[[RungPlan, float], TrainedRung], plan: RungPlan, deadline: Deadline
     ) -> TrainedRung:
-        """Train a plan in the remaining time."""
+        """Return the rung of a plan, trained in the remaining time."""
         start = time.monotonic()
         rung = train(plan, deadline.left() - self.around)
         self.around = max(self.around, time.monotonic() - start - rung.course.seconds)
@@ -201,9 +204,10 @@ def climb(
     stage: Callable[[str], None],
     brackets: bool = True,
 ) -> Climb:
-    """Train rungs while there is time. `pace` returns the seconds per epoch of a plan; `perfect`
-    makes a model of the rungs, and returns whether its score cannot improve. `brackets` says
-    whether settings may be chosen by their scores."""
+    """Train rungs while there is time, at least one. `pace` returns the seconds per epoch of a
+    plan; `perfect` makes a model of the rungs, and returns whether its score cannot improve; `stage` is
+    called with the name of each further rung. `brackets` says whether settings may be chosen by
+    their scores."""
     paces = _Paces(pace, pace(first) if deadline.left() > 0 else 1e9)
     plan = within(first, paces.first, deadline.left())
     rungs = [paces.trained(train, plan, deadline)]
@@ -234,7 +238,7 @@ def _next(
     paces: _Paces,
     train: Callable[[RungPlan, float], TrainedRung],
 ) -> TrainedRung | None:
-    """Train another rung, in fewer epochs if there is less time; None if there is too little."""
+    """Return another rung, of fewer epochs if there is less time; None if there is too little."""
     plan = paces.within(wanted, deadline)
     if plan is None or plan.recipe.epochs < min(FEWEST_EPOCHS, wanted.recipe.epochs):
         return None

@@ -31,10 +31,10 @@ class OutOfFold:
 
     Each row is predicted by the networks that were trained without its fold. What is chosen by
     looking at predictions (the epoch, the temperature) is chosen for each fold on the rows of the
-    other folds. The model that is kept consists of all folds' networks, after the epoch that is
-    best on all rows; since it averages them, it is somewhat better than these predictions.
+    other folds. The model consists of all folds' networks, after the epoch that is best on all
+    rows; since it averages them, it is somewhat better than these predictions.
 
-    rows: int64 [n], sorted row numbers in the table.
+    rows: int64 [n], the rows' indices in the table.
 
     folds: int64 [n], the fold of each row.
 
@@ -71,7 +71,8 @@ class UnseenOutputs:
         self._members = architecture.members
 
     def of(self, weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-        """Return raw outputs [n, outputs] for rows whose last input is their fold."""
+        """Return raw outputs [n, outputs] for rows whose last input is their fold: the mean of that
+        fold's members. `weights` is W of the whole ensemble."""
         self._pack.W[...] = weights
         fold_of = x[:, -1]
         found = np.empty((len(x), self._outputs), x.dtype)
@@ -92,14 +93,16 @@ class UnseenOutputs:
 
 
 def best_temperature(losses: Sequence[float]) -> float:
-    """Return the temperature with the least log-loss, moved half of the way to 1: members trained
-    on all rows are rightly more confident than those of one fold."""
+    """Return the square root of the temperature with the least log-loss, half of the way to 1 on a
+    logarithmic scale: the average of all folds is rightly more confident than one fold. `losses`
+    are those of `TEMPERATURES`."""
     return math.sqrt(min(zip(losses, TEMPERATURES, strict=True))[1])
 
 
 def calibrate(model: TableModel, validation: Rows, unseen: UnseenOutputs | None) -> TableModel:
-    """Return the calibrated model: class scores are divided by the temperature with the least
-    validation loss, and predictions of a logarithmic target become means."""
+    """Return the calibrated model: an ensemble divides class scores by the best temperature on the
+    validation rows (out-of-fold if there are `unseen` outputs), and predictions of a logarithmic
+    target become means. Other models are returned unchanged."""
     target, network, x = model.schema.target, model.network, validation.x
     if not (target.log or (target.classes and model.architecture.members)):
         return model
@@ -111,7 +114,7 @@ def calibrate(model: TableModel, validation: Rows, unseen: UnseenOutputs | None)
 
 
 def _losses(outputs: NDArray[Any], validation: Rows) -> Iterator[NDArray[np.float64]]:
-    """Return the log-loss of the rows for each temperature."""
+    """Yield the log-loss of each row, times its weight, for each temperature."""
     for of_row in temperature_losses(outputs, validation.y):
         yield of_row if validation.weight is None else of_row * validation.weight
 
@@ -132,8 +135,9 @@ def out_of_fold(
     validation: Rows,
     epochs: tuple[int, int],
 ) -> OutOfFold:
-    """Return the out-of-fold predictions of a calibrated model. `epochs` are the number of epochs,
-    and the best one on all rows, which is used if the choice lacks some epochs."""
+    """Return the out-of-fold predictions of a calibrated model for all training rows. `epochs` are
+    the number of epochs, and the best one on all rows, which all folds use, with the calibration of
+    the model, if the choice is not complete."""
     target, folds = model.schema.target, range(model.architecture.folds)
     chosen, weights = [epochs[1] for _ in folds], {epochs[1]: model.network.W}
     value = model.architecture.temperature if target.classes else target.factor
@@ -160,8 +164,9 @@ def out_of_fold(
 def _calibrations(
     model: TableModel, unseen: UnseenOutputs, choice: FoldChoice, validation: Rows
 ) -> list[float]:
-    """Return for each fold the temperature, or the factor, that is best on the validation rows of
-    the other folds, at the epoch at which the fold is scored."""
+    """Return for each fold the temperature, or the factor of a logarithmic target, by the
+    validation rows of the other folds, at the epoch at which the fold is scored; 1 for plain
+    numbers."""
     target, fold_of = model.schema.target, validation.x[:, -1]
     folds = range(model.architecture.folds)
     if not (target.classes or target.log):

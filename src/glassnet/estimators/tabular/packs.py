@@ -1,6 +1,6 @@
 """Store the further networks of a model (from a fit with a time limit) in a model file.
 
-In: networks with their weights. Out: tensors and a text, and from these the networks.
+In: networks with their weights in the mean. Out: tensors and a text, and from these the networks.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StoredPacks:
 
 @dataclass(frozen=True)
 class TrainedPack:
-    """A further network with its weights."""
+    """A further network with its weight in the mean, and the factor of its target."""
 
     architecture: Architecture
     network: Sequential
@@ -56,7 +56,7 @@ class TrainedPack:
 
 
 def packs_text(weight: float, others: Sequence[TrainedPack]) -> str:
-    """Return the text for the model file."""
+    """Return the metadata of the other networks, and the weight of the main one, as JSON text."""
     return json.dumps({"weight": weight, "others": [other.to_plain() for other in others]})
 
 
@@ -70,14 +70,15 @@ def packs_tensors(others: Sequence[TrainedPack]) -> dict[str, NDArray[Any]]:
 
 
 def main_tensors(named: dict[str, NDArray[Any]], text: str | None) -> dict[str, NDArray[Any]]:
-    """Return the tensors of the main network."""
+    """Return the tensors of the main network; `text` is that of the others, None without others."""
     return named if text is None else {k: v for k, v in named.items() if not k.startswith("pack")}
 
 
 def read_packs(
     text: str, named: dict[str, NDArray[Any]], schema: Schema
 ) -> tuple[float, list[TrainedPack]]:
-    """Return the weight of the main network, and the others; ValueError if they do not match."""
+    """Return the weight of the main network, and the others; ValueError if the text, the tensors
+    and the schema do not match."""
     stored = from_plain(StoredPacks, parse(text), "packs")
     known = len(main_tensors(named, text))
     others: list[TrainedPack] = []
@@ -93,7 +94,7 @@ def read_packs(
 
 
 def check_fits(network: Architecture, schema: Schema) -> None:
-    """Raise ValueError if a network does not match these columns."""
+    """Raise ValueError if a network does not match the inputs and the target of a schema."""
     if len(schema.inputs) != network.inputs or schema.target.outputs != network.outputs:
         raise ValueError("the network does not fit the columns")
     if network.per_group != (schema.per_group if network.folds > 1 else 0):

@@ -2,8 +2,8 @@
 default settings.
 
 In: the name of a peer, cells of the columns that a model uses, and training rows. Out: its
-predictions for other rows. Numbers are passed unchanged, missing ones as NaN; categories as codes,
-fitted on the training rows, and marked as categorical if the peer supports that.
+predictions for other rows. Numbers are passed unchanged, missing ones as NaN; other columns as
+codes of the values in the training rows, marked as categories if the peer supports that.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ class Features:
     value."""
 
     x: NDArray[np.float64]
-    categories: tuple[int, ...]  # the places of columns that are categories
+    categories: tuple[int, ...]  # the indices of columns that are categories
     sizes: tuple[int, ...]  # how many values each of these has
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A model of another library: its title, its package, and its constructor."""
+    """A model of another library: its title, its package, its constructor, and how columns are
+    passed to it."""
 
     title: str
     package: str
@@ -81,7 +82,7 @@ def _catboost(classes: bool, features: Features, seed: int, threads: int | None)
 
 
 def _with_texts(features: Features) -> NDArray[np.object_]:
-    """Return codes as texts, as CatBoost takes categories."""
+    """Return the columns with category codes as texts, "" for NaN, as CatBoost takes them."""
     found = features.x.astype(object)
     for place in features.categories:
         codes = features.x[:, place]
@@ -103,8 +104,8 @@ PEERS = {
 
 
 def peer_of(name: str) -> Peer:
-    """Return the peer of that name; GlassnetError if there is none, or its package is not
-    installed."""
+    """Return the peer of that name, in any case; GlassnetError if there is none, or its package
+    cannot be imported."""
     peer = PEERS.get(name.strip().lower())
     if peer is None:
         raise GlassnetError(f"there is no peer {name!r}; choose {', '.join(PEERS)}")
@@ -127,8 +128,9 @@ def peer_answers(
     seed: int = 0,
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Train a peer on cells, rows and their targets, and return its predictions for other rows:
-    numbers float64 [n], or probabilities float64 [n, classes]."""
+    """Train a peer and return its predictions: numbers float64 [n], or probabilities float64 [n,
+    classes], 0 for classes that it was not trained with. `learnt` has cells, training rows and
+    their targets (codes for classes), `asked` cells and the rows to predict."""
     cells, rows, goals = learnt
     levels = _levels(cells, rows)
     training = _features(cells, rows, levels)
@@ -145,7 +147,7 @@ def peer_answers(
 def _levels(
     cells: Mapping[str, Cells], rows: NDArray[np.int64]
 ) -> dict[str, dict[str, int] | None]:
-    """Return the codes of the values of each categorical column, None for other columns."""
+    """Return the codes of the values in these rows of each column of texts, None for numbers."""
     found: dict[str, dict[str, int] | None] = {}
     for name, column in cells.items():
         if isinstance(column, Numbers):

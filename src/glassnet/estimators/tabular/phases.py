@@ -48,10 +48,10 @@ class PhaseHistory:
     stopped: str = "epochs"
     compile_seconds: float = 0.0
     train_seconds: float = 0.0
-    runs: list[str] = field(default_factory=list[str])  # run files, one a phase
-    unrecorded: str = ""  # why the end of some phase is in no run file
-    moved: str = ""  # what became of run files that were renamed or removed meanwhile
-    cut: bool = False  # whether the clock ended it in the middle of an epoch
+    runs: list[str] = field(default_factory=list[str])  # run files, one per phase
+    unrecorded: str = ""  # why a phase is not, or not completely, in a run file; "" if all are
+    moved: str = ""  # on run files that were renamed or removed meanwhile
+    cut: bool = False  # whether the time limit ended it in the middle of an epoch
 
     @property
     def seconds(self) -> float:
@@ -72,11 +72,11 @@ def train_in_phases(
     record: Recording | None = None,
     go_on: bool = False,
 ) -> PhaseHistory:
-    """Train until no phase improves, the epochs are used up, or the time is over.
+    """Train all phases, each until its validation loss stops falling; end before that when the
+    epochs are used up, or after about `seconds`. The network ends with the best weights.
 
-    Each phase is a run with its own run file. If that cannot be written, training continues without
-    it. With `go_on`, only what those files lack is trained, with the same result.
-    """
+    With a `record`, each phase has a run file, unless that cannot be written. With `go_on`, only
+    what these lack is trained, with the same result. TrainingError if no loss is finite."""
     course, best = PhaseHistory(), network.W.copy()
     for phase in range(len(recipe.learning_rates)):
         left = None if seconds is None else seconds - course.seconds
@@ -101,7 +101,7 @@ def train_in_phases(
 
 
 def _is_used_up(course: PhaseHistory, epochs: int, left: float | None) -> bool:
-    """Return whether no epochs or no time are left for another phase."""
+    """Return whether no epochs or no time are left for another phase; then set `stopped`."""
     if epochs > 0 and (left is None or left > 0):
         return False
     course.stopped = "epochs" if epochs <= 0 else "time"
@@ -115,8 +115,8 @@ def _train_recorded(
     course: PhaseHistory,
     again: Callable[..., History] | None,
 ) -> tuple[History, Recording | None]:
-    """Train and record, or resume a recorded phase (`again`); without a record if its file cannot
-    be created. Also return where later phases are recorded."""
+    """Train and record a phase, or resume a recorded one with `again`; without a record if its file
+    cannot be created. Return its history, and where later phases are recorded."""
     if record is None:
         return descend(), None
     if again is not None and has_phase(record, phase):
@@ -136,8 +136,8 @@ def _train_recorded(
 
 
 def _after_rename(record: Recording, history: History) -> Recording:
-    """Return the recording for later phases: beside the first one if that was moved, where nothing
-    is overwritten."""
+    """Return the recording for later phases: beside the first run file if that was moved, and no
+    file would be overwritten there."""
     place = history.recorded
     if place is None or Path(place) == Path(record.path):
         return record
@@ -161,7 +161,7 @@ def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
 
 
 class Clock(TimeLimit):
-    """A time limit that tells whether it has ended the training within an epoch."""
+    """A time limit; `cut` says whether it has ended the training within an epoch."""
 
     cut = False
 
@@ -171,6 +171,8 @@ class Clock(TimeLimit):
 
 
 def _check_course(course: PhaseHistory) -> PhaseHistory:
+    """Return the history. If no validation loss was finite, raise TrainingError, or
+    KeyboardInterrupt if the training was interrupted."""
     if math.isfinite(course.best_loss):
         return course
     if course.stopped == "interrupted":
@@ -182,8 +184,8 @@ def _check_course(course: PhaseHistory) -> PhaseHistory:
 
 
 def _add(course: PhaseHistory, history: Any, network: Sequential, best: NDArray[Any]) -> None:
-    """Append a phase. If it has a better epoch, copy the network's weights to `best`; the network
-    ends with the best weights."""
+    """Append the history of a phase to `course`. If it has a better epoch, copy the network's
+    weights to `best`; the network gets the weights in `best`."""
     before = len(course.loss)
     course.loss += history.loss
     course.validation_loss += history.validation_loss

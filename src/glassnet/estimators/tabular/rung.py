@@ -1,6 +1,7 @@
 """Train one network (rung) of a fit, and measure its time.
 
-In: the rows of a fit as arrays, and the plan of a rung. Out: a `TrainedRung`; seconds.
+In: the rows of a fit as arrays, and the plan of a rung. Out: a `TrainedRung`; seconds per epoch and
+per prediction.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from glassnet.estimators.tabular.baseline import Task
     from glassnet.tables.repeats import SeenRows
 
-_STEPS = 64  # by which the pace is taken
-_ANSWERS = 4096
+_STEPS = 64  # steps that the pace is measured by
+_ANSWERS = 4096  # predictions that their pace is measured by
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,13 @@ class Settings:
     threads: int | None
     callbacks: Sequence[Any]
     scoring: Scoring
-    plans: tuple[RungPlan, ...] | None = None  # of the rungs, where these are known
-    one_network: bool = False  # whether one network is trained, whatever time there is
+    plans: tuple[RungPlan, ...] | None = None  # of the rungs, if known before
+    one_network: bool = False  # whether only one network is trained, even if there is more time
 
 
 class Pace:
-    """A callback that ends a training after its second epoch, and measures that epoch."""
+    """A callback that ends a training after its second epoch; `seconds` is the duration of that
+    epoch."""
 
     reason = "early"
 
@@ -83,8 +85,8 @@ class RungWork:
     settings: Settings
     units: NDArray[np.int64] | None  # of the rows that are scored
     seen: SeenRows | None
-    numbers: NDArray[np.int64] | None  # of the rows that are held out, in the table
-    may_choose: bool = True  # whether settings may be chosen by the rows that judge networks
+    numbers: NDArray[np.int64] | None  # indices of the held-out rows in the table
+    may_choose: bool = True  # whether settings may be chosen by the rows that weigh networks
 
     @classmethod
     def of(cls, examined: ExaminedTable, prepared: PreparedTable, settings: Settings) -> RungWork:
@@ -94,7 +96,7 @@ class RungWork:
         units = None if tested else examined.division.units_of(scored)
         numbers = None if tested else split.held_out
         rows = training_rows(prepared)
-        # what one fold chooses, networks of its own, would be scored on rows that had a part in it
+        # the settings that one fold chooses would also be scored on rows that influenced the choice
         alone = examined.groups is not None or len(examined.folds()) < 2
         seen = examined.seen_rows(split)
         return cls(prepared, *rows, settings, units, seen, numbers, alone)
@@ -102,7 +104,8 @@ class RungWork:
     def train(
         self, plan: RungPlan, seconds: float | None, record: Recording | None = None
     ) -> TrainedRung:
-        """Train the network of a plan, for at most `seconds`."""
+        """Return the trained network of a plan, with its predictions; training lasts at most about
+        `seconds` if they are given."""
         started = network_of(self.prepared.schema, plan.recipe, plan.seed, self.training.x)
         choice, settings = choice_of(plan.recipe, self.validation), self.settings
         course = train_in_phases(
@@ -148,7 +151,7 @@ class RungWork:
         return clock.seconds * rows / some
 
     def linear_tasks(self) -> list[Task]:
-        """Return the tasks of the linear models to compare with."""
+        """Return the tasks of the linear models to compare with; none if no rows are scored."""
         schema, held_out = self.prepared.schema, self.prepared.held_out
         if self.settings.recipe.folds > 1:
             return fold_tasks(schema, self.training, self.settings.recipe.folds)
@@ -165,7 +168,8 @@ class RungWork:
 
     @property
     def scored(self) -> int:
-        """Return the number of predictions for the score, at least."""
+        """The number of rows that are predicted for the score; the training rows if there are
+        neither folds nor held-out rows."""
         held_out = self.prepared.held_out
         folds = self.settings.recipe.folds > 1
         return len(self.training if folds or held_out is None else held_out.x)
@@ -185,7 +189,8 @@ class RungWork:
 
 
 def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
-    """Return the training and the validation rows."""
+    """Return the training and the validation rows; with folds together, their last input is the
+    fold."""
     split, goals = prepared.split, prepared.goals
     first, second = prepared.folds or (None, None)
     weights = prepared.weights or (None, None)
@@ -197,7 +202,8 @@ def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
 
 
 def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> TableModel:
-    """Return a model by a recipe with the network's initial weights for rows x."""
+    """Return a model by a recipe, with initial weights and no training summary; x are the encoded
+    training rows, which the bins of embeddings depend on."""
     architecture = architecture_of(schema, recipe)
     network = build(architecture, seed, x, recipe.frequency or 1.0)
     return TableModel(schema, architecture, network, {})

@@ -1,6 +1,6 @@
 """The name of the format of a table's model file, and its versions.
 
-In: the texts of a model file. Out: nothing, or a `ModelFileError` where it is another one.
+In: the metadata of a model file. Out: a `ModelFileError` if its format or version is unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ FORMAT_VERSIONS = (
 
 
 def check_format(texts: Mapping[str, str], versions: Sequence[str], label: str) -> None:
-    """`ModelFileError` where texts are not of a model file of one of these versions."""
+    """Raise ModelFileError unless the metadata are of a table's model file of one of these
+    versions; `label` is the name of the file in its message."""
     if texts.get("format") != FORMAT:
         raise ModelFileError(
             f"{label} is not a table model; name a file that `glassnet fit` has written"
