@@ -148,9 +148,9 @@ def _compared(
 def compare_with_peer(
     model: TableModel, peer: Peer, training: Table, table: Table, threads: int | None = None
 ) -> ModelComparison:
-    """Compare a model with a peer, trained on the model's training rows, on the rows of a table with
-    a target. Both predict means, even if the model predicts a quantile. TableError if fewer than
-    half of the model's training rows are in the table `training`."""
+    """Compare a model with a peer, trained on the model's training rows, on the rows of a table
+    with a target. Both predict means, even if the model predicts a quantile. TableError if fewer
+    than half of the model's training rows are in the table `training`."""
     schema, model = model.schema, replace(model, rules=replace(model.rules, quantile=None))
     cells = schema.load(training)
     truth, missing = schema.target.read(schema.opened(training))

@@ -205,9 +205,9 @@ def climb(
     brackets: bool = True,
 ) -> Climb:
     """Train rungs while there is time, at least one. `pace` returns the seconds per epoch of a
-    plan; `perfect` makes a model of the rungs, and returns whether its score cannot improve; `stage` is
-    called with the name of each further rung. `brackets` says whether settings may be chosen by
-    their scores."""
+    plan; `perfect` makes a model of the rungs, and returns whether its score cannot improve;
+    `stage` is called with the name of each further rung. `brackets` says whether settings may be
+    chosen by their scores."""
     paces = _Paces(pace, pace(first) if deadline.left() > 0 else 1e9)
     plan = within(first, paces.first, deadline.left())
     rungs = [paces.trained(train, plan, deadline)]
