@@ -144,7 +144,7 @@ def test_all_gradients_are_proved(visit: Visit) -> None:
 
 def test_random_search_against_descent(visit: Visit) -> None:
     visit.open_panel("race")
-    visit.tab.click("text=race for 100 passes")
+    visit.tab.click("text=run 100 passes")
     visit.wait("glassnet.state.step === 100")
     visit.wait("document.querySelector('#panel').textContent.includes('of the cube')")
 
@@ -153,7 +153,7 @@ def test_the_landscape(visit: Visit) -> None:
     visit.js("glassnet.train(50)")
     visit.open_panel("landscape")
     visit.tab.wait_for_selector("div.square svg")
-    visit.tab.click("text=two random directions by filter")
+    visit.tab.click("text=two random directions")
     visit.wait("document.querySelector('#panel').textContent.includes('over two random')")
 
 
@@ -163,7 +163,7 @@ def test_the_landscape(visit: Visit) -> None:
         ("Vanishing gradients", "it vanishes"),
         ("Dead ReLU", "are 0 for every row"),
         ("η too large", "Diverged"),
-        ("Zero first weights", "the same weights"),
+        ("Zero initial weights", "the same weights"),
     ],
 )
 def test_what_goes_wrong_is_said(visit: Visit, button: str, told: str) -> None:

@@ -133,7 +133,7 @@ def test_a_race_of_equal_passes(visit: Visit) -> None:
     visit.tab.keyboard.press("Enter")
     visit.wait("glassnet.weights().then(w => w[0] === 1.5)")
     visit.open_panel("race")
-    visit.tab.click("text=race for 100 passes")
+    visit.tab.click("text=run 100 passes")
     visit.wait("glassnet.state.step === 105")
     visit.wait("document.querySelector('#panel').textContent.includes('of the cube')")
     visit.tab.wait_for_timeout(300)

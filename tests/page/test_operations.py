@@ -105,7 +105,7 @@ def test_three_optimisers_side_by_side(visit: Visit) -> None:
 def test_directions_by_filter_stay_the_same(visit: Visit) -> None:
     visit.js("glassnet.train(20)")
     visit.open_panel("landscape")
-    visit.tab.click("#panel >> text=two random directions by filter")
+    visit.tab.click("#panel >> text=two random directions")
     visit.wait("document.querySelector('#panel').textContent.includes('as its own weights')")
     path = "document.querySelector('.square path')?.getAttribute('d')"
     first = visit.js(path)

@@ -169,7 +169,7 @@ def test_what_only_python_reads_is_left_out_and_said(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "": "there is nothing",
+    "": "it is empty",
     "a,b\n": "no rows",
     "a,b\n1,2\n3\n": "line 3 has 1 fields",
     'a,b\n1,"2\n': "never closed",

@@ -1,7 +1,7 @@
 """Convert a user's table for the page: column types and scaling are those of `glassnet fit`.
 
 In: a table and the name of its target. Out: a `PageTable`, and notes on the decisions made. The
-page draws each input, so it takes a limited number of them: those that say most about the target.
+page draws each input, so it takes a limited number of them: those that explain most of the target.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def read_user_table(
     if len(chosen) < len(names):
         kept = ", ".join(names[i] for i in chosen)
         notes.append(
-            f"{len(chosen)} of {plural(len(names), 'input')} are used, those that say most about "
+            f"{len(chosen)} of {plural(len(names), 'input')} are used, those that explain most of "
             f"{target}: {kept}; name others with --columns"
         )
     x = np.ascontiguousarray(x[:, chosen], np.float32)

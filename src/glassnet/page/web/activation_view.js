@@ -1,5 +1,5 @@
 // The activation of the chosen neuron and its derivative as curves, with the rows of the batch on
-// them; what it learns as sliders.
+// them; sliders for its parameters.
 
 import { drawn, element, shown } from "./format.js";
 import { slider } from "./sliders.js";
@@ -23,19 +23,19 @@ export const activationPanel = {
       a: numbers.layers[chosen.layer].a[i * own.width + chosen.neuron],
     }));
     const curve = await page.thread.ask("activation", { name: own.activation, z, parameters: learnt });
-    const about = `${entry.about} The dots are the rows of the present batch at the chosen neuron: where the dashed derivative is near 0, hardly any gradient passes.`;
+    const about = `${entry.about} The dots are the rows of the current batch at the chosen neuron. Where the dashed derivative is near 0, so is the gradient that passes through.`;
     const fields = Object.keys(learnt).map((name, i) => {
       const before = chosen.layer ? spec.layers[chosen.layer - 1].width : table.columns.length;
       const at = page.offset(chosen.layer) + (before + 1 + i) * own.width + chosen.neuron;
       const found = numbers.parameters.find((/** @type {any} */ p) => p.layer === chosen.layer && p.name === `${own.activation}.${name}`);
       return slider(page, name, at, learnt[name], found?.gradient[chosen.neuron] ?? 0);
     });
-    const whole = own.activation === "Softmax" ? " Softmax reads all scores of its layer; the curve is that of one score beside another one of 0." : "";
+    const whole = own.activation === "Softmax" ? " Softmax depends on all scores of its layer; the curve is for one score, where one other score is 0." : "";
     place.replaceChildren(
       element("p", {}, about + whole),
       element("div", { class: "two" },
         activationCurve(z, curve, points, own.activation),
-        element("div", { class: "sliders" }, ...(fields.length ? [element("p", {}, "Learnt by gradient descent, as weights are; or set them by hand."), ...fields] : []))));
+        element("div", { class: "sliders" }, ...(fields.length ? [element("p", {}, "Learnt by gradient descent, like weights; you can also set them by hand."), ...fields] : []))));
   },
 };
 

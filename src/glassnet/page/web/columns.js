@@ -1,13 +1,13 @@
 // What the columns of a table are, and how they become inputs: as `glassnet fit` does it.
 //
 // In: cells. Out: a table for the page, with the same numbers as `glassnet play TABLE` gives. A column
-// of which Python may know more (dates, units, decimal commas) is left out, and that is said.
+// that only Python reads (dates, units, decimal commas) is left out, with a note.
 
 import { TableError } from "./csv.js";
 
 /**
  * @typedef {{name: string, kind: string, about: string, doubtful?: boolean, values?: Float64Array,
- *   texts?: (string|null)[]}} Column values are NaN where a cell is a gap
+ *   texts?: (string|null)[]}} Column values are NaN where a cell is missing
  * @typedef {{names: string[], x: Float64Array[]}} Encoded input by input
  */
 
@@ -48,7 +48,7 @@ function byPoints(a, b) {
   return p.length - q.length;
 }
 
-/** How often each text occurs. @param {(string|null)[]} cells */
+/** The count of each text. @param {(string|null)[]} cells */
 function counted(cells) {
   /** @type {Map<string, number>} */ const counts = new Map();
   for (const cell of cells) if (cell !== null) counts.set(cell, (counts.get(cell) ?? 0) + 1);
@@ -58,7 +58,7 @@ function counted(cells) {
 /** @param {Iterable<number>} numbers */
 const total = (numbers) => [...numbers].reduce((sum, n) => sum + n, 0);
 
-/** Texts that mean a gap; NA is none among two-letter codes. @param {string[]} texts @param {Set<string>} words */
+/** Texts that mean missing; NA does not among two-letter codes. @param {string[]} texts @param {Set<string>} words */
 function gapWords(texts, words) {
   const found = texts.filter((text) => words.has(text.toLowerCase()));
   const others = texts.filter((text) => !words.has(text.toLowerCase()));
@@ -98,8 +98,8 @@ export function decide(name, cells, target) {
 }
 
 /**
- * What texts that are not all plain numbers are: "words", or those that are gaps among numbers, or
- * what Python may see in them.
+ * What texts that are not all plain numbers are: "words"; or a list of those that mean missing among
+ * numbers; or a description of what only Python reads.
  * @param {string[]} rest @param {Map<string, number>} counts @param {boolean} target @returns {string|string[]}
  */
 function mixed(rest, counts, target) {
@@ -147,7 +147,7 @@ function numberColumn(name, cells, gaps, target) {
   const present = values.filter((v) => !Number.isNaN(v));
   if (!present.length) return { name, kind: "empty", about: "no value in any row" };
   const [low, high] = extremes(present);
-  if (Math.max(-low, high) >= 2 ** 53) return { name, kind: "left out", about: "numbers of more digits than are kept", doubtful: true };
+  if (Math.max(-low, high) >= 2 ** 53) return { name, kind: "left out", about: "numbers of more digits than a float64 holds", doubtful: true };
   const about = `${Number(low.toPrecision(6))} … ${Number(high.toPrecision(6))}`;
   if (!target && present.length === values.length) {
     if (low === high) return { name, kind: "constant", about: `always ${low}` };
@@ -267,7 +267,7 @@ function targetOf({ name, kind, about, values, texts, doubtful }) {
     if (different.some((v) => Math.abs(v) > 1e100)) throw new TableError(`the target “${name}” has numbers beyond 1e100`);
     if (different.length === 1) throw new TableError(`the target “${name}” is the same in every row`);
     if (different.length > 20 || !different.every(Number.isInteger)) {
-      if (different[different.length - 1] - different[0] < 1e-100) throw new TableError(`the values of the target “${name}” lie too near to each other`);
+      if (different[different.length - 1] - different[0] < 1e-100) throw new TableError(`the values of the target “${name}” are too close to each other`);
       return { classes: [], truth: values };
     }
     classes = different.map((v) => String(v + 0));
@@ -366,7 +366,7 @@ export function tableOf({ names, rows: body }, target, label, wanted) {
   const doubtful = columns.filter((own) => own.doubtful);
   if (doubtful.length) notes.push(`left out, since only Python reads them: ${listed(doubtful.map(({ name, about }) => `${name} (${about})`))}`);
   if (rows.length < known.length) notes.push(`${rows.length} of ${known.length} rows are used, spread evenly`);
-  if (chosen.length < inputs.length) notes.push(`${chosen.length} of ${inputs.length} inputs are used, those that say most about ${target}`);
+  if (chosen.length < inputs.length) notes.push(`${chosen.length} of ${inputs.length} inputs are used, those that explain most of ${target}`);
   const table = {
     name: label, columns: chosen.map((i) => inputs[i]), target, classes: goal.classes, rows: rows.length,
     x: Float32Array.from(rows.flatMap((_, row) => chosen.map((i) => x[i][row]))), y: Float32Array.from(y),
@@ -381,7 +381,7 @@ function withoutPoints(columns, cellsOf) {
   return columns.map((own) => {
     const pointed = cellsOf(own.name).filter((cell) => cell?.includes("."));
     const thousands = own.kind === "number" && pointed.length && pointed.every((cell) => /^[-+]?[1-9]\d{0,2}(\.\d{3})+$/.test(cell ?? ""));
-    return thousands ? { name: own.name, kind: "left out", about: "points that may stand between thousands", doubtful: true } : own;
+    return thousands ? { name: own.name, kind: "left out", about: "points that may be thousands separators", doubtful: true } : own;
   });
 }
 

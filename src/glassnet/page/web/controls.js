@@ -89,7 +89,7 @@ export class Controls {
       this.numberField("batch size", "batch", { min: 1, step: 1 }, (batch) => this.page.change({ batch: Math.max(1, Math.round(batch)) })),
       this.menuField("optimiser", names(menu.optimizers), choice.optimizer, (optimizer) => this.page.change({ optimizer })),
       this.menuField("loss", names(menu.losses).filter((name) => this.fits(name)), choice.loss, (loss) => this.page.restart((own) => this.withLoss(own, loss))),
-      this.menuField("first weights", menu.initializers, choice.initializer, (initializer) => this.page.restart((own) => Object.assign(own, { initializer }))),
+      this.menuField("initial weights", menu.initializers, choice.initializer, (initializer) => this.page.restart((own) => Object.assign(own, { initializer }))),
       this.numberField("seed", "seed", { min: 0, step: 1 }, (seed) => this.page.restart((own) => Object.assign(own, { seed: Math.max(0, Math.round(seed)) }))),
     );
   }

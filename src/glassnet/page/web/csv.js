@@ -1,23 +1,23 @@
 // Text with delimiters, as spreadsheets save and copy it, read strictly.
 //
-// In: text. Out: names and cells, as `glassnet.tables` reads them; an error names the line that is
-// not right. What only the command line mends is refused here.
+// In: text. Out: names and cells, as `glassnet.tables` reads them; an error names the faulty line.
+// What only the command line can repair is refused here.
 
 const DELIMITERS = [",", ";", "\t", "|", " "];
 const RECORDS = 100; // from which the delimiter is found
 const NUMBER = /^[-+]?\d*\.?\d+([eE][-+]?\d+)?$/;
 const BLANKS = /^[ \t\r\n]+|[ \t\r\n]+$/g;
 
-/** @typedef {{names: string[], rows: (string|null)[][]}} Cells rows of cells; null is a gap */
+/** @typedef {{names: string[], rows: (string|null)[][]}} Cells rows of cells; null is a missing cell */
 
-/** What a page cannot read, said in a sentence. */
+/** Why a page cannot read a table, in a sentence. */
 export class TableError extends Error {}
 
 /** @param {string} text @returns {Cells} */
 export function readCsv(text) {
-  if (text.includes("\0")) throw new TableError("this is not text: it holds a NUL byte");
+  if (text.includes("\0")) throw new TableError("this is not text: it contains a NUL byte");
   const own = text.replace(/^\uFEFF/, "");
-  if (!own.trim()) throw new TableError("there is nothing in it");
+  if (!own.trim()) throw new TableError("it is empty");
   if (/^\s*(<!doctype html|<html|<head|<body|<table|<\?xml)/i.test(own)) throw new TableError("this is a web page, not a table");
   const records = split(own, delimiterOf(own));
   const head = records[0].cells.map((cell) => cell.trim());
@@ -33,7 +33,7 @@ export function readCsv(text) {
   return { names, rows: body.map(({ cells }) => cells.map((cell) => cell.replace(BLANKS, "") || null)) };
 }
 
-/** The candidate that cuts the first records alike, else the one that the first of them uses most. @param {string} text */
+/** The delimiter that gives the first records equally many fields, else the one that the first of them uses most. @param {string} text */
 function delimiterOf(text) {
   const counts = DELIMITERS.map(() => /** @type {number[]} */ ([]));
   let inside = false;

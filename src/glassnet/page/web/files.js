@@ -262,7 +262,7 @@ function layersOf(menu, model) {
 /** Name and rate of an optimiser, and the changes of the rate on the way. @param {any} menu @param {any} own */
 function ruleOf(menu, own) {
   const optimizer = alikeIn(menu.optimizers, own);
-  unless(optimizer !== undefined, `has the optimiser ${String(own?.class).slice(0, 40)} with settings of its own`);
+  unless(optimizer !== undefined, `has the optimiser ${String(own?.class).slice(0, 40)} with other settings`);
   const { lr, changes } = ratesOf(own.lr);
   return { optimizer, lr, changes };
 }

@@ -28,13 +28,13 @@ export const landscapePanel = {
     const { losses, about, found } = await asked(page, state);
     const buttons = [
       choice(page, "two weights", { kind: "weights" }),
-      choice(page, "two random directions by filter", { kind: "random" }),
+      choice(page, "two random directions", { kind: "random" }),
       choice(page, "SGD, momentum and Adam", { kind: "paths" }),
     ];
     const more = state.kind === "paths" ? ruleFields(page, state) : [
       ...(state.kind === "weights" ? ["across", "up"].map((way) => weightField(page, way)) : []),
-      element("button", { onclick: () => change(page, { reach: state.reach / 2 }) }, "nearer"),
-      element("button", { onclick: () => change(page, { reach: state.reach * 2 }) }, "farther"),
+      element("button", { onclick: () => change(page, { reach: state.reach / 2 }) }, "zoom in"),
+      element("button", { onclick: () => change(page, { reach: state.reach * 2 }) }, "zoom out"),
       ...(state.kind === "random" ? [element("button", { onclick: () => change(page, { seed: state.seed + 1 }) }, "other directions")] : []),
     ];
     place.replaceChildren(
@@ -55,7 +55,7 @@ function change(page, changed) {
   return page.showPanel();
 }
 
-/** The rates that each rule is met with. @param {any} page */
+/** The optimisers that are compared, with their learning rates. @param {any} page */
 function threeRules({ choice: { lr } }) {
   return [{ optimizer: "SGD", lr }, { optimizer: "SGD with momentum", lr: lr / 5 }, { optimizer: "Adam", lr: 0.03 }];
 }
@@ -82,12 +82,12 @@ async function asked(page, state) {
   if (state.kind === "paths") {
     const found = await page.thread.ask("compare", { rules: state.rules, steps: state.steps, side: SQUARE });
     const share = Math.floor(100 * found.share);
-    const about = `Three optimisers from the same first weights, on the same batches. The plane is the one in which they move most; it shows ${share} % of their movement, and paths are seen from above.`;
+    const about = `Three optimisers from the same initial weights, on the same batches. The plane spans the two directions in which they move most, with ${share} % of their movement; the paths are projected onto it.`;
     return { losses: found.losses, found, about: `${about} ${scaleText(found.losses)}` };
   }
   const { first, second, label } = directions(page, state);
   const found = await page.thread.ask("landscape", { first, second, side: SQUARE, reach: state.reach });
-  const about = `The loss of the training rows over ${label}, ${shown(state.reach)} in each direction from the present weights (the cross).`;
+  const about = `The loss of the training rows over ${label}, ${shown(state.reach)} in each direction from the current weights (the cross).`;
   return { losses: found.losses, found, about: `${about} ${scaleText(found.losses)}` };
 }
 
@@ -106,7 +106,7 @@ function ends(losses) {
 /** Two directions in the space of the weights. @param {any} page @param {any} state */
 function directions(page, { kind, seed }) {
   const count = page.snapshot.weights.length;
-  if (kind === "random") return { ...byFilter(page, seed), label: "two random directions, as long for each neuron as its own weights" };
+  if (kind === "random") return { ...byFilter(page, seed), label: "two random directions, scaled for each neuron to the length of its weights" };
   const one = (/** @type {number} */ at) => Array.from({ length: count }, (_, i) => Number(i === at));
   const { across, up } = twoWeights(page);
   const names = allWeights(page);
@@ -131,8 +131,8 @@ function weightField(page, way) {
 }
 
 /**
- * Random directions; the part of each neuron (its filter) is as long as its weights and bias are, so
- * that the picture does not depend on how weights are spread over layers.
+ * Filter-normalised random directions: the part of each neuron has the length of its weights and
+ * bias, so that the picture does not depend on how weights are scaled between layers.
  * @param {any} page @param {number} seed
  */
 function byFilter(page, seed) {
@@ -236,8 +236,8 @@ function legend({ paths }) {
     const line = drawn("svg", { viewBox: "0 0 44 12", class: "key", "aria-hidden": "true" });
     line.append(drawn("path", { d: "M2 6H42", stroke: COLOURS[i], "stroke-width": 3, "stroke-dasharray": DASHES[i] }));
     const end = path[path.length - 1];
-    const told = loss === undefined ? [String(end?.step ?? 0), ""] : [String(steps), finite ? shown(loss) : "not finite"];
-    return element("tr", {}, element("td", {}, line), element("th", { scope: "row" }, name), element("td", {}, lr === undefined ? "" : shown(lr)), ...told.map((text) => element("td", {}, text)));
+    const cells = loss === undefined ? [String(end?.step ?? 0), ""] : [String(steps), finite ? shown(loss) : "not finite"];
+    return element("tr", {}, element("td", {}, line), element("th", { scope: "row" }, name), element("td", {}, lr === undefined ? "" : shown(lr)), ...cells.map((text) => element("td", {}, text)));
   });
   const head = element("tr", {}, ...["line", "optimiser", "η", "steps", "training loss"].map((text) => element("th", {}, text)));
   return element("table", { class: "plain" }, element("thead", {}, head), element("tbody", {}, ...lines));

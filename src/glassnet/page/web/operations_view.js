@@ -1,7 +1,7 @@
 // One step, operation by operation: forward, loss, backward, update; and back again.
 //
 // In: the page and the operations of its next step. Out: what the panel of the five lines shows, and
-// values that are carried along the drawn network.
+// values beside the neurons of the drawing.
 
 import { element, shown, term } from "./format.js";
 import { subscript } from "./network_view.js";
@@ -16,7 +16,7 @@ const PHASES = [
   ["backward", "∂L/∂W"],
   ["update", "W − η·∂L/∂W"],
 ];
-const [QUICK, SLOW] = [450, 2000]; // milliseconds from one operation to the next, or phase where motion is unwelcome
+const [QUICK, SLOW] = [450, 2000]; // milliseconds from one operation to the next, or phase if reduced motion is preferred
 const MOST_ROWS = 12;
 const MOST_COLUMNS = 8;
 
@@ -58,7 +58,7 @@ export class OperationsView {
     await this.page.stepOnce();
   }
 
-  /** The step from its first operation to its last one, by itself; once more: stop. */
+  /** Play the operations of the step one after the other; if they are playing, stop. */
   async animate() {
     if (this.timer) {
       this.stop();
@@ -83,7 +83,7 @@ export class OperationsView {
     this.timer = 0;
   }
 
-  /** What the last press of `next` did is taken back. */
+  /** Undo the last operation. */
   async undo() {
     if (!this.list) return;
     if (this.done > 0) this.done -= 1;
@@ -113,7 +113,7 @@ export class OperationsView {
     const buttons = element("div", { class: "row operations", role: "group", "aria-label": "Operations" },
       act(last ? "take the step ▶" : "one operation ▶", () => this.next(), { id: "operation-next", title: "Next operation (o)" }),
       act("◀ undo", () => this.undo(), { id: "operation-undo", title: "Undo the last operation (u)", disabled: !this.list }),
-      act(this.timer ? "❚❚ stop" : "animate the step", () => this.animate(), { id: "operation-animate", title: "The step by itself (a)" }),
+      act(this.timer ? "❚❚ stop" : "animate the step", () => this.animate(), { id: "operation-animate", title: "Play the operations one after the other (a)" }),
       act("to the end of the phase", () => this.phase(), { id: "operation-phase" }),
       act("whole step", () => { this.leave(); return this.page.showPanel(); }, { id: "operation-leave", disabled: !this.list }));
     if (!this.list) return [buttons];
@@ -135,7 +135,7 @@ export class OperationsView {
   }
 
   begin() {
-    return element("p", { class: "operation" }, `${this.length} operations make this step. Press “one operation” (or the key o) for the first.`);
+    return element("p", { class: "operation" }, `This step has ${this.length} operations. Press “one operation” (or the key o) for the first.`);
   }
 
   /** @param {Operation} own */

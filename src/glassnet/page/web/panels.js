@@ -1,6 +1,6 @@
 // The panels below the network: each shows one idea of the present run.
 //
-// In: the page. Out: a list of panels; a panel has a title and builds its content when it is shown.
+// In: the page. Out: a list of panels. A panel has a title, and builds its content when it is shown.
 
 import { activationPanel } from "./activation_view.js";
 import { element, shown } from "./format.js";
@@ -44,7 +44,7 @@ const handPanel = {
     const many = page.everyWeight && all.length <= MOST_SLIDERS;
     const fields = (many ? all : own).map((one) => slider(page, many ? one.whole : one.label, one.at, one.value, one.gradient));
     const which = element("button", { "aria-pressed": String(Boolean(many)), disabled: all.length > MOST_SLIDERS, onclick: () => { page.everyWeight = !many; return page.showPanel(); } }, `all ${all.length} weights`);
-    const about = `Set ${many ? "any weight" : `the weights of neuron ${name}`} and watch the loss of the training rows. An arrow says which way gradient descent would go${many ? "" : "; click another neuron for its weights"}.`;
+    const about = `Set ${many ? "any weight" : `the weights of neuron ${name}`} and watch the loss of the training rows. An arrow shows the direction of gradient descent${many ? "" : "; click another neuron for its weights"}.`;
     place.replaceChildren(element("p", {}, about), element("div", { class: "row" }, which), element("div", { class: many ? "sliders many" : "sliders" }, ...fields));
   },
 };
@@ -54,7 +54,7 @@ const MOST_SLIDERS = 200;
 /** @type {Panel} */
 const proofPanel = {
   name: "proof",
-  title: "Proof",
+  title: "Gradient check",
   async show(page, place) {
     const rows = await page.thread.ask("proof");
     const count = page.snapshot.weights.length;
@@ -63,12 +63,12 @@ const proofPanel = {
     rows.sort((/** @type {any} */ a, /** @type {any} */ b) => error(b) - error(a));
     const wrong = rows.filter((/** @type {any} */ r) => !r.kink && error(r) > 1e-5 * largest + 1e-7).length;
     const kinks = rows.filter((/** @type {any} */ r) => r.kink).length;
-    const verdict = wrong ? `${wrong} of ${rows.length} gradients are away from their difference.` : `All ${rows.length} gradients agree with their central differences${kinks ? `, ${kinks} of them beside a kink` : ""}.`;
+    const verdict = wrong ? `${wrong} of ${rows.length} gradients differ from their central differences.` : `All ${rows.length} gradients agree with their central differences${kinks ? `, ${kinks} of them next to a kink` : ""}.`;
     const cells = (/** @type {any} */ r) => [placeOf(r), shown(r.weight), shown(r.gradient), shown(r.difference), shown(error(r)), r.kink ? "kink" : ""];
-    const head = element("tr", {}, ...["parameter", "w", "∂L/∂w (float32)", "central difference (float64)", "apart", "note"].map((t) => element("th", {}, t)));
+    const head = element("tr", {}, ...["parameter", "w", "∂L/∂w (float32)", "central difference (float64)", "error", "note"].map((t) => element("th", {}, t)));
     const body = rows.slice(0, 24).map((/** @type {any} */ r) => element("tr", {}, ...cells(r).map((c) => element("td", {}, c))));
     place.replaceChildren(
-      element("p", { class: wrong ? "neg" : "" }, `${verdict} The loss of the next batch is computed with each parameter a little larger and a little smaller, in float64. Farthest apart first${count > rows.length ? `; ${rows.length} of ${count} parameters are compared, taken evenly` : ""}${rows.length > 24 ? ", 24 are shown" : ""}.`),
+      element("p", { class: wrong ? "neg" : "" }, `${verdict} The loss of the next batch is computed with each parameter a little larger and a little smaller, in float64. Largest errors first${count > rows.length ? `; ${rows.length} of ${count} parameters are compared, evenly spaced` : ""}${rows.length > 24 ? ", 24 are shown" : ""}.`),
       element("table", { class: "plain" }, head, ...body),
     );
   },

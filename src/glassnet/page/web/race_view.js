@@ -1,11 +1,11 @@
-// Needles in a haystack: random search, a hand and gradient descent for equal numbers of passes.
+// Random search, gradient descent and weights set by hand, compared for equal numbers of passes.
 
 import { chart } from "./charts.js";
 import { element, shown } from "./format.js";
 
-const PIECES = 20; // of a race, after each of which the curves are drawn
+const PIECES = 20; // of a race; the curves are drawn after each
 const SPAN = 2; // weights are drawn from −SPAN to SPAN
-const CUBE = 0.2; // the side of the cube that a draw is taken to speak of
+const CUBE = 0.2; // the side of the cube around a draw that counts as searched
 
 /**
  * @typedef {{passes: number, tries: number, random: [number, number][], descent: [number, number][],
@@ -18,7 +18,7 @@ const begun = ({ snapshot: { loss } }) => ({ passes: 0, tries: 0, random: [], de
 /** @type {import("./panels.js").Panel} */
 export const racePanel = {
   name: "race",
-  title: "Needles in a haystack",
+  title: "Random search",
   show(page, place) {
     /** @type {Race} */ const race = (page.race ??= begun(page));
     const count = page.snapshot.weights.length;
@@ -28,18 +28,18 @@ export const racePanel = {
       key.style.background = colour;
       return element("tr", {}, element("th", { scope: "row" }, key, who), element("td", {}, String(passes)), element("td", {}, Number.isFinite(loss) ? shown(loss) : "–"));
     };
-    const lines = [["random search", race.random, "var(--neg)"], ["gradient descent", race.descent, "var(--pos)"], ["your hand", race.hand, "var(--mark)"]];
-    const told = /** @type {[string, [number, number][], string][]} */ (lines);
+    const lines = [["random search", race.random, "var(--neg)"], ["gradient descent", race.descent, "var(--pos)"], ["by hand", race.hand, "var(--mark)"]];
+    const methods = /** @type {[string, [number, number][], string][]} */ (lines);
     place.replaceChildren(
-      element("p", {}, `${count} weights. Random search draws all of them between −${SPAN} and ${SPAN} and keeps the best draw; gradient descent takes a step for each of its passes, from where the page is; your hand sets weights under “By hand”, a pass for each. The loss is that of all training rows.`),
-      element("div", { class: "row" }, ...[100, 1000, 10000].map((n) => element("button", { onclick: () => run(page, n) }, `race for ${n} passes`)),
-        element("button", { onclick: () => { page.race = undefined; return page.showPanel(); }, disabled: !race.passes && !race.tries }, "begin again")),
+      element("p", {}, `${count} weights. Random search draws all of them between −${SPAN} and ${SPAN} and keeps the best draw. Gradient descent takes one step per pass, from the current weights. Each weight that you set under “By hand” counts as one pass. The loss is that of all training rows.`),
+      element("div", { class: "row" }, ...[100, 1000, 10000].map((n) => element("button", { onclick: () => run(page, n) }, `run ${n} passes`)),
+        element("button", { onclick: () => { page.race = undefined; return page.showPanel(); }, disabled: !race.passes && !race.tries }, "start again")),
       element("div", { class: "two" },
-        element("div", {}, chart(told.map(([name, points, colour], i) => ({ name, points, colour, dash: ["6 3", "", "2 3"][i] })), { label: "The lowest loss so far by forward passes, for random search, gradient descent and your hand", log: true, from: "0", to: `${Math.max(race.passes, race.tries, 1)} passes` })),
+        element("div", {}, chart(methods.map(([name, points, colour], i) => ({ name, points, colour, dash: ["6 3", "", "2 3"][i] })), { label: "The lowest loss so far by forward passes, for random search, gradient descent and weights set by hand", log: true, from: "0", to: `${Math.max(race.passes, race.tries, 1)} passes` })),
         element("div", {}, element("table", { class: "plain" },
-          element("thead", {}, element("tr", {}, ...["who", "forward passes", "least loss"].map((t) => element("th", {}, t)))),
-          element("tbody", {}, ...told.map(([name, points, colour]) => row(name, name === "your hand" ? race.tries : race.passes, best(points), colour)))),
-        element("p", {}, race.passes ? volume(race.passes, count) : "Press a button to begin."))),
+          element("thead", {}, element("tr", {}, ...["method", "forward passes", "lowest loss"].map((t) => element("th", {}, t)))),
+          element("tbody", {}, ...methods.map(([name, points, colour]) => row(name, name === "by hand" ? race.tries : race.passes, best(points), colour)))),
+        element("p", {}, race.passes ? volume(race.passes, count) : "Press a button to start."))),
     );
   },
 };
@@ -47,7 +47,7 @@ export const racePanel = {
 /** How much of the cube has been searched. @param {number} passes @param {number} count */
 function volume(passes, count) {
   const share = passes * (CUBE / (2 * SPAN)) ** count;
-  return `If each draw told about a cube with sides of ${CUBE} around it, the draws so far would have seen ${shown(share)} of the cube from −${SPAN} to ${SPAN} in ${count} dimensions.`;
+  return `If each draw searched a cube with sides of ${CUBE} around it, the draws so far would cover ${shown(share)} of the cube from −${SPAN} to ${SPAN} in ${count} dimensions.`;
 }
 
 /** Random search and as many steps of gradient descent. @param {any} page @param {number} passes */

@@ -1,4 +1,4 @@
-// What leaves the page: a Python program, tables, the page itself, a link.
+// Export: a run or model file, a Python program, tables, the page itself, a link.
 
 import { modelFile, runFile } from "./files.js";
 import { element } from "./format.js";
@@ -8,7 +8,7 @@ import { element } from "./format.js";
 /** @type {{name: string, title: string, show: (page: any, place: any) => Promise<void>}} */
 export const takePanel = {
   name: "take",
-  title: "Take home",
+  title: "Export",
   async show(page, place) {
     const script = await page.script();
     const save = (/** @type {string} */ label, /** @type {() => void} */ act) => element("button", { onclick: act }, label);
@@ -19,12 +19,12 @@ export const takePanel = {
       said.textContent = text ? "The link is copied." : "This network or its table is too large for a link; save the page.";
     };
     place.replaceChildren(
-      element("p", {}, "The program ends with the present weights, bit by bit; the digest beside the seal is the SHA-256 of model.W. A model file is for gn.load, a run file for “glassnet step” and “glassnet resume”; the page opens both again. The link, and the page as a file, come back to this step and recompute it."),
+      element("p", {}, "The Python program computes the current weights again, bit for bit; the digest at the top of the page is the start of the SHA-256 of model.W. A model file is for gn.load, a run file for “glassnet step” and “glassnet resume”; the page opens both again. The link and the saved page return to this step by computing it again."),
       element("div", { class: "row" },
         save("run file", () => safely(page, async () => {
           const { bytes, epochs, rest } = await runFile(page);
           download(`${fileName(page)}.run`, bytes, "application/octet-stream");
-          said.textContent = `The run file has ${epochs} epochs${rest ? `; the ${rest} steps after them are done again when the run goes on` : ""}.`;
+          said.textContent = `The run file has ${epochs} epochs${rest ? `; the ${rest} steps after them are repeated when the run is resumed` : ""}.`;
         })),
         save("model file", () => safely(page, async () => download(`${fileName(page)}.safetensors`, await modelFile(page), "application/octet-stream"))),
         save("Python program", () => download("replay.py", script, "text/x-python")),

@@ -1,4 +1,4 @@
-// One weight: its gradient beside a central difference, its update with numbers, all its updates, and
+// One weight: its gradient and a central difference, its update with numbers, all its updates, and
 // the rows with the largest gradients.
 
 import { chart } from "./charts.js";
@@ -16,7 +16,7 @@ export const weightPanel = {
     const { life, difference, kink } = await page.thread.ask("weight", { at: own.at });
     const apart = Math.abs(difference - own.gradient);
     const agrees = apart <= 1e-4 * Math.abs(difference) + 1e-7;
-    const verdict = kink ? "beside a kink, where it has no derivative" : agrees ? "✓ they agree" : `apart by ${shown(apart)}`;
+    const verdict = kink ? "next to a kink, where the loss has no derivative" : agrees ? "✓ they agree" : `they differ by ${shown(apart)}`;
     place.replaceChildren(
       element("p", {}, `The weight ${own.name}; click a line of the network for another one, or press [ and ].`),
       element("div", { class: "three" },
@@ -84,6 +84,6 @@ function pulls({ numbers, chosen, spec, row: present }, own) {
     const cells = [String(p.row), `${term(p.slope)}·${term(p.input)}`, shown(p.pull)].map((text) => element("td", {}, text));
     return element("tr", p.row === present ? { class: "on" } : {}, ...cells, element("td", { class: "bars" }, bar));
   });
-  const head = element("tr", {}, ...["row", `∂L/∂z·${own.from}`, "∂L/∂w of the row", "compared"].map((text) => element("th", {}, text)));
+  const head = element("tr", {}, ...["row", `∂L/∂z·${own.from}`, "∂L/∂w of the row", "relative size"].map((text) => element("th", {}, text)));
   return element("table", { class: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows));
 }

@@ -64,7 +64,7 @@ export class Runner {
     }
     this.module = await WebAssembly.compile(modules.exact);
     this.mode = "exact";
-    if (!this.isFused()) throw new Error("this browser does not round as IEEE 754 says; nothing here would be right");
+    if (!this.isFused()) throw new Error("this browser does not round as IEEE 754 says, so every result would be wrong");
     return { mode: this.mode };
   }
 
@@ -118,7 +118,7 @@ export class Runner {
   cause() {
     const trainer = this.run();
     const { step, network, engine } = trainer;
-    const told = { step, weight: "", before: NaN, gradient: NaN, after: NaN, largest: 0 };
+    const found = { step, weight: "", before: NaN, gradient: NaN, after: NaN, largest: 0 };
     trainer.seek(step - 1);
     const { values, updates } = network.look([...trainer.rows()]);
     const slopes = network.slopes(values.layers);
@@ -127,14 +127,14 @@ export class Runner {
       const [before, gradient] = [numbers(value), numbers(slope)];
       const after = numbers(/** @type {any} */ (updates.find(([, to]) => to === value))[0]);
       for (let i = 0; i < before.length; i++) {
-        told.largest = Math.max(told.largest, Math.abs(before[i]));
-        if (told.weight || Number.isFinite(after[i])) continue;
+        found.largest = Math.max(found.largest, Math.abs(before[i]));
+        if (found.weight || Number.isFinite(after[i])) continue;
         const place = value.shape.length === 2 ? `${Math.floor(i / value.shape[1])}, ${i % value.shape[1]}` : i;
-        Object.assign(told, { weight: `${name}[${place}]`, before: before[i], gradient: gradient[i], after: after[i] });
+        Object.assign(found, { weight: `${name}[${place}]`, before: before[i], gradient: gradient[i], after: after[i] });
       }
     }
     trainer.seek(step);
-    return told;
+    return found;
   }
 
   play() {

@@ -1,4 +1,4 @@
-// What goes wrong: networks that fail at one click, and what the numbers say about it.
+// What goes wrong: networks that fail at one click, and a diagnosis from their numbers.
 //
 // In: the page. Out: a panel.
 
@@ -6,17 +6,17 @@ import { element, shown } from "./format.js";
 
 const WRONG = [
   { name: "Vanishing gradients", about: "Six sigmoid layers: ∂L/∂z shrinks by a quarter or more at each layer on the way back.", choice: { layers: six("Sigmoid"), optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, steps: 200 },
-  { name: "Dead ReLU", about: "A rate that is too large pushes units to where they are 0 for every row; then no gradient reaches them.", choice: { layers: [{ activation: "ReLU", width: 6 }, { activation: "ReLU", width: 4 }], optimizer: "SGD", lr: 8, initializer: "he_uniform" }, steps: 30 },
+  { name: "Dead ReLU", about: "A learning rate that is too large moves units to where they are 0 for every row; then their gradients are 0.", choice: { layers: [{ activation: "ReLU", width: 6 }, { activation: "ReLU", width: 4 }], optimizer: "SGD", lr: 8, initializer: "he_uniform" }, steps: 30 },
   { name: "η too large", about: "Each step overshoots the valley; the loss grows until numbers leave the finite range.", choice: { layers: [{ activation: "Identity", width: 4 }], output: "Identity", optimizer: "SGD", lr: 40, initializer: "glorot_uniform" }, steps: 200 },
-  { name: "Overfitting", about: "A large network and much time: the held-out loss turns upwards while the training loss falls.", choice: { layers: [{ activation: "Tanh", width: 8 }, { activation: "Tanh", width: 8 }], optimizer: "Adam", lr: 0.03, initializer: "glorot_uniform" }, steps: 2500 },
-  { name: "Zero first weights", about: "All neurons of a layer begin equal, get the same gradient and stay equal: the layer is as wide as one neuron.", choice: { layers: [{ activation: "Tanh", width: 4 }], optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, zero: true, steps: 300 },
+  { name: "Overfitting", about: "A large network trained for long: the held-out loss rises while the training loss falls.", choice: { layers: [{ activation: "Tanh", width: 8 }, { activation: "Tanh", width: 8 }], optimizer: "Adam", lr: 0.03, initializer: "glorot_uniform" }, steps: 2500 },
+  { name: "Zero initial weights", about: "All neurons of a layer start equal, get the same gradient and stay equal: the layer is as wide as one neuron.", choice: { layers: [{ activation: "Tanh", width: 4 }], optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, zero: true, steps: 300 },
   { name: "Softmax twice", about: "The network ends with a softmax, and cross-entropy applies another one: the scores lie between 0 and 1, so the loss has a floor far above 0, and gradients are small.", choice: { layers: [{ activation: "Tanh", width: 6 }], output: "Softmax", loss: "CrossEntropy", optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, steps: 1500 },
 ];
 
 /** Why numbers left the finite range, and in which step. @param {any} stopped @param {number} lr */
 export function causeOf({ step, weight, before, gradient, after, largest }, lr) {
-  if (!weight) return `the loss of step ${step} is not a finite number: the weights have grown to ${shown(largest)}. Go back a step and take a smaller learning rate, or another start.`;
-  return `in step ${step} the weight ${weight} went from ${shown(before)} to ${shown(after)}: its gradient was ${shown(gradient)}, and η = ${shown(lr)}. Weights had grown to ${shown(largest)}: each step overshot the last one. Go back a step and take a smaller η, or another start.`;
+  if (!weight) return `the loss of step ${step} is not a finite number: the weights have grown to ${shown(largest)}. Go back a step and take a smaller learning rate, or other initial weights.`;
+  return `in step ${step} the weight ${weight} went from ${shown(before)} to ${shown(after)}: its gradient was ${shown(gradient)}, and η = ${shown(lr)}. Weights had grown to ${shown(largest)}: each step overshot the last one. Go back a step and take a smaller η, or other initial weights.`;
 }
 
 /** @param {string} activation */
@@ -31,7 +31,7 @@ export const wrongPanel = {
   show(page, place) {
     const buttons = WRONG.map((own) => element("button", { onclick: () => page.goWrong(own) }, own.name));
     place.replaceChildren(
-      element("p", {}, "One click sets up a network that fails, trains it, and says what is seen."),
+      element("p", {}, "One click sets up a network that fails, trains it, and describes what happens."),
       element("div", { class: "row" }, ...buttons),
       element("p", {}, page.wrong ? page.wrong.about : ""),
       bars(page),
@@ -51,7 +51,7 @@ function bars({ numbers, spec }) {
   return element("table", { class: "plain" }, element("caption", {}, "‖∂L/∂z‖ of the next batch, layer by layer"), ...rows);
 }
 
-/** What the numbers of the present step say. @param {any} page */
+/** A diagnosis of the current step. @param {any} page */
 function diagnosis({ numbers, snapshot, spec }) {
   if (snapshot.stopped) return `Diverged: ${causeOf(snapshot.stopped, spec.lr)} The step before was still finite: press “back to step ${snapshot.step - 1}”.`;
   const found = [];
@@ -69,6 +69,6 @@ function diagnosis({ numbers, snapshot, spec }) {
   const best = Math.min(...snapshot.testLosses.map((/** @type {number[]} */ p) => p[1]));
   if (snapshot.testLoss > 1.2 * best && snapshot.loss < 0.7 * snapshot.testLoss) found.push(`The held-out loss is ${shown(snapshot.testLoss)}; it was ${shown(best)} before: the network overfits.`);
   const { activation, width } = spec.layers[spec.layers.length - 1];
-  if (activation === "Softmax" && spec.loss === "CrossEntropy") found.push(`The output is a softmax, and CrossEntropy applies another one. Its scores are 0 and 1 at best, so the loss cannot fall below ln(1 + ${width - 1}/e) = ${shown(Math.log(1 + (width - 1) / Math.E))}, however sure the network is. Let the last layer be Identity.`);
-  return found.length ? found.join(" ") : "Nothing conspicuous in the present step.";
+  if (activation === "Softmax" && spec.loss === "CrossEntropy") found.push(`The output is a softmax, and CrossEntropy applies another one. Its scores are 0 and 1 at best, so the loss cannot fall below ln(1 + ${width - 1}/e) = ${shown(Math.log(1 + (width - 1) / Math.E))}, however confident the network is. Use Identity as the last activation.`);
+  return found.length ? found.join(" ") : "Nothing unusual in the current step.";
 }

@@ -42,7 +42,7 @@ function tableFields(page) {
   ];
 }
 
-/** What has to be known of a table that was read. @param {any} page @param {any} given */
+/** The questions about a table that was read: its target and its columns. @param {any} page @param {any} given */
 function questions(page, given) {
   const names = given.names;
   const target = element("select", { id: "target" }, ...names.map((/** @type {string} */ name) => element("option", name === given.target ? { selected: true } : {}, name)));
@@ -79,7 +79,7 @@ const brief = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
 
 /** @param {any} page @param {File} file */
 export async function readFile(page, file) {
-  if (file.size > LARGEST) return page.say(`${file.name} has ${Math.round(file.size / 1e6)} MB; a page takes ${LARGEST / 1e6}. “glassnet play ${file.name} --target COLUMN” takes more.`, true);
+  if (file.size > LARGEST) return page.say(`${file.name} has ${Math.round(file.size / 1e6)} MB; the page reads at most ${LARGEST / 1e6} MB. “glassnet play ${file.name} --target COLUMN” reads larger files.`, true);
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
     if (isFile(bytes)) return await openBytes(page, bytes, file.name);
@@ -149,10 +149,10 @@ function drawFields(page) {
   const field = (/** @type {string} */ id, /** @type {string} */ label) => element("label", {}, `${label} `, element("input", { type: "number", id, step: "any", min: -1.9, max: 1.9, value: 0 }));
   const add = () => page.drawPoint(Number(byId("point-x").value), Number(byId("point-y").value), Math.max(0, page.pen));
   return [
-    element("p", {}, drawn ? "Click on the plane under “Data” for a point of the chosen class; or write where it lies." : "Choose a class, then click on the plane under “Data”. The first point begins a new table."),
+    element("p", {}, drawn ? "Click on the plane under “Data” to add a point of the chosen class, or enter its coordinates." : "Choose a class, then click on the plane under “Data”. The first point starts a new table."),
     element("div", { class: "row" }, ...choose, element("button", { "aria-pressed": String(page.pen === -2), onclick: () => pick(page, -2) }, "erase")),
     element("div", { class: "row" }, field("point-x", "x₁"), field("point-y", "x₂"), element("button", { id: "point-add", onclick: add }, "add the point")),
-    element("div", { class: "row" }, element("button", { id: "points-clear", onclick: () => page.setPoints([]) }, "no points"), element("button", { id: "points-copy", onclick: () => page.setPoints(pointsOf(page.table)), disabled: page.table.columns.length !== 2 || !page.table.classes.length || page.table.classes.length > 3 }, "begin with the present points")),
+    element("div", { class: "row" }, element("button", { id: "points-clear", onclick: () => page.setPoints([]) }, "remove all points"), element("button", { id: "points-copy", onclick: () => page.setPoints(pointsOf(page.table)), disabled: page.table.columns.length !== 2 || !page.table.classes.length || page.table.classes.length > 3 }, "start from the current points")),
   ];
 }
 
