@@ -93,11 +93,11 @@ def test_epochs_done_before_ctrl_c_are_written_down(monkeypatch: pytest.MonkeyPa
     whole = fitted(0, max_iter=4, n_iter_no_change=np.inf)
     real, calls = EpochCalls.run, [0]
 
-    def interrupted(steps: EpochCalls, epoch: int) -> None:
-        calls[0] += 1
+    def interrupted(steps: EpochCalls, epoch: int, count: int = 1) -> None:
+        calls[0] += count
         if calls[0] == 5:
             raise KeyboardInterrupt
-        real(steps, epoch)
+        real(steps, epoch, count)
 
     monkeypatch.setattr(EpochCalls, "run", interrupted)
     cut = fitted(0, max_iter=30, n_iter_no_change=np.inf)

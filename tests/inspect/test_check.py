@@ -126,7 +126,7 @@ def fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str
 def test_a_model_file(fitted: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     model, table = fitted
     assert status("check", model) == 2
-    assert "name a table as well" in capsys.readouterr().err
+    assert "name a table too" in capsys.readouterr().err
     assert status("check", model, table) == 0
     told = capsys.readouterr().out
     for name in ("piecewiseembedding1.slope", "batchensemble1.weight", "memberlinear1.bias"):
