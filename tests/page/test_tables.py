@@ -68,6 +68,8 @@ FRUIT = ["p", "q", "r"]
 RARE = [*["one"] * 30, *["two"] * 26, "three", "four", "five", "six"]
 NAMED = [f"n{i}x" for i in range(60)]
 
+REMARKS = [f"a remark about thing n{i}x" for i in range(60)]
+
 
 def normal(count: int, digits: int = 3) -> list[str]:
     return [f"{v:.{digits}g}" for v in RNG.normal(size=count)]
@@ -99,6 +101,7 @@ TABLES = {
     ),
     "many levels": table("c,d,kind", some("abcdefghijk"), some(["zu", "zv"]), some(FRUIT)),
     "no header": rows(N, normal(60), some(["x", "y"])),
+    "free text": table("a,remark,kind", N, REMARKS, YES),
     "codes": table("zip,a,kind", some(["00501", "10001", "02134"]), N, YES),
     "places": table("room,a,kind", some(["Room 1", "Room 2", "Hall 12"]), N, YES),
     "few strange words": table("a,b,kind", [*N[:55], *["broken"] * 5], N[::-1], YES),
@@ -139,6 +142,21 @@ def test_tables_of_the_field(tmp_path: Path, name: str) -> None:
     (page,) = read(tmp_path, [{"text": text, "target": target}])
     assert page.get("exact"), page
     assert_same(page, python(tmp_path, text, target))
+
+
+def test_free_text_is_an_input_where_it_is_named(tmp_path: Path) -> None:
+    """By itself it is left out with a note, and a table of nothing else is refused."""
+    path = tmp_path / "t.csv"
+    path.write_text(TABLES["free text"], encoding="utf-8")
+    found = read_user_table(read_table(path), "kind")
+    assert found.table.columns == ("a",)
+    assert found.notes == ("'remark' is free text and left out; name it with --columns",)
+    found = read_user_table(read_table(path), "kind", ["remark"])
+    assert found.table.columns
+    assert all(name.startswith("remark: n-gram ") for name in found.table.columns)
+    path.write_text(table("remark,kind", REMARKS, YES), encoding="utf-8")
+    with pytest.raises(TableError, match="the only inputs are free text"):
+        read_user_table(read_table(path), "kind")
 
 
 DOUBTFUL = {

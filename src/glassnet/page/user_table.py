@@ -2,6 +2,7 @@
 
 In: a table and the name of its target. Out: a `PageTable`, and notes on the decisions made. The
 page draws each input, so it takes a limited number of them: those that explain most of the target.
+Free text, whose inputs are n-grams, is left out unless it is asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.page.fragments import CLASSES
 from glassnet.page.point_sets import PageTable
+from glassnet.tables.kinds import Column
 from glassnet.tables.table import Table
 from glassnet.tables.table_schema import Schema
 from glassnet.words import plural
@@ -42,15 +44,15 @@ def read_user_table(
     outputs.
     """
     seen = _examined(opened, target, columns)
-    notes: list[str] = []
+    drawn, notes = _without_text(opened.label, seen.columns, columns)
     rows = seen.rows
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.int64)]
         notes.append(f"{MOST_ROWS} of {plural(len(seen.rows), 'row')} are shown, spread evenly")
     goal = seen.target.fitted(seen.truth[rows])
-    fitted = Schema.fit(seen.columns, goal, rows, opened.missing)
+    fitted = Schema.fit(drawn, goal, rows, opened.missing)
     schema = replace(fitted, numbers_first=False)  # inputs in the order of the columns
-    cells = {column.name: column.cells for column in seen.columns if column.cells is not None}
+    cells = {column.name: column.cells for column in drawn if column.cells is not None}
     x, truth = schema.encode(cells, rows).x, seen.truth[rows]
     y = truth if goal.classes else goal.standardise(truth)
     names = schema.inputs
@@ -79,6 +81,24 @@ def _examined(opened: Table, target: str, columns: Sequence[str]) -> ExaminedTab
             f"{plural(CLASSES, 'output')}; choose another target"
         )
     return seen
+
+
+def _without_text(
+    label: str, columns: Sequence[Column], asked: Sequence[str]
+) -> tuple[list[Column], list[str]]:
+    """Return the columns without free text that was not asked for, and notes; TableError if no
+    other column is used."""
+    texts = [column.name for column in columns if column.kind == "text" and column.used]
+    left_out = [name for name in texts if name not in asked]
+    kept = [column for column in columns if column.name not in left_out]
+    if not any(column.used for column in kept):
+        raise TableError(
+            f"{label}: the only inputs are free text, which the page leaves out; to have the "
+            "n-grams of one as inputs name it with --columns"
+        )
+    return kept, [
+        f"{name!r} is free text and left out; name it with --columns" for name in left_out
+    ]
 
 
 def _most_informative(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]:
