@@ -180,7 +180,7 @@ def test_nothing_else_is_written_over(
     other.write_text("notes")
     for place in (other, table, other.with_name("run.glass")):
         assert run("fit", table, "-t", "target", "--record", place) == 2
-    assert "run.phase2.glass is there and no run file" in capsys.readouterr().err
+    assert "run.phase2.glass is there and is not a run file" in capsys.readouterr().err
     assert other.read_text() == "notes"
     capsys.readouterr()
     both = table.with_name("m.glass")

@@ -93,7 +93,7 @@ def test_what_reads_one_model_says_what_to_do(models: TargetModels, tmp_path: Pa
     models.save(path)
     with pytest.raises(ModelFileError, match="each of the targets a, word; name one as the target"):
         load_model(path)
-    with pytest.raises(ModelFileError, match="predicts a, word, not 'b'; name one of its own"):
+    with pytest.raises(ModelFileError, match="predicts a, word, not 'b'; name one of these"):
         load_model(path, "b")
     # what every earlier version does with such a file
     with pytest.raises(ModelFileError, match="has format 6, this program reads 1 and 2 and 3 and "):

@@ -252,7 +252,7 @@ def test_a_model_needs_rows(tmp_path: Path) -> None:
         play.write_page(path, None, (), tmp_path / "page.html")
     with pytest.raises(TableError, match="name it alone"):
         play.write_page(path, None, ["a"], tmp_path / "page.html", rows=tmp_path / "table.csv")
-    with pytest.raises(ModelFileError, match="not 'odd'; name one of its own"):
+    with pytest.raises(ModelFileError, match="not 'odd'; name one of these"):
         play.write_page(path, "odd", (), tmp_path / "page.html", rows=tmp_path / "table.csv")
     with pytest.raises(TableError, match="rows are shown with a model file"):
         play.write_page(None, None, (), tmp_path / "page.html", rows=tmp_path / "table.csv")

@@ -28,7 +28,8 @@ class OptimizerState:
     slots: dict[str, np.ndarray]
 
     def arrays(self, model: Module) -> dict[str, np.ndarray]:
-        """Return views of the state, by the names of a step's inputs."""
+        """Return views of the state by the names of a step's inputs: slot, a dot, and the name of
+        the parameter."""
         return {
             f"{slot}.{name}": view
             for slot, flat in self.slots.items()
@@ -89,15 +90,15 @@ class Attributes:
 
     _optimizer: OptimizerState
     _online: Any  # the trainer of the last `partial_fit`, see `fit.OnlineTrainer`
-    _undrawn: Any  # the seed of a RandomState of which nothing was drawn
+    _undrawn: Any  # the seed of `_random_state` if nothing was drawn from it
     _random_state: np.random.RandomState
     _no_improvement_count: int
-    _warm_fits: int = 0  # fits that went on from the weights of the one before
+    _warm_fits: int = 0  # fits that began with the weights of the previous fit
     _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)
 
     @property
     def _threads(self) -> int | None:
-        """Return the number of threads."""
+        """The number of threads; None for all that are available."""
         raise NotImplementedError
 
     def _loss(self) -> Loss | None:
@@ -109,7 +110,7 @@ class Attributes:
         raise NotImplementedError
 
     def _checked(self, X: Any) -> Any:
-        """Check and encode rows to predict."""
+        """Return rows to predict, checked and encoded."""
         raise NotImplementedError
 
     def _network_outputs(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
@@ -117,7 +118,7 @@ class Attributes:
         raise NotImplementedError
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
-        """Return predictions from outputs of the network."""
+        """Return predictions (classes or numbers) from outputs of the network."""
         raise NotImplementedError
 
     def _decode(self, y: Any) -> Any:

@@ -48,7 +48,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        """Return the parameters' names; scikit-learn would inspect the signature at each call."""
+        """Return the parameters' names, from a cache of the class: scikit-learn would inspect the
+        signature at each call."""
         if "_names" not in cls.__dict__:
             cls._names = tuple(cast(Any, super())._get_param_names())
         return list(cls._names)
@@ -103,15 +104,16 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return hasattr(self, "coefs_")
 
     def _fresh_random_state(self, again: bool) -> None:
-        """Return a RandomState for this fit. Creating one takes longer than a `partial_fit` of one
-        row, so one with the same seed of which nothing was drawn is used again."""
+        """Set `_random_state` to that of this fit. Creating one takes longer than a `partial_fit`
+        of one row, so one with the same seed from which nothing was drawn is used again."""
         seed: Any = self.random_state
         if not (again and type(seed) is int and self.__dict__.get("_undrawn") == seed):
             self._random_state = check_random_state(seed)
         self._undrawn = None
 
     def _column_names(self) -> tuple[str, ...]:
-        """Return the names of the network's inputs for a run file, if the columns have names."""
+        """Return the names of the network's inputs for a run file; empty without `record`, or if
+        the columns have no names."""
         named = hasattr(self, "feature_names_in_") or "_encoder" in vars(self)
         return tuple(self.encoded_feature_names_) if named and self.record is not None else ()
 
@@ -119,8 +121,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return None if weight is None else row_weights(weight, X, X.dtype)
 
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
-        """Draw the initial weights, uniform by Glorot and Bengio, 2010, and reset the training
-        curves."""
+        """Draw the initial weights and biases, uniform by Glorot and Bengio, 2010, and reset the
+        attributes of training."""
         self.n_iter_ = self.t_ = 0
         self._warm_fits = 0
         self.n_layers_ = len(units)
@@ -144,7 +146,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         self.best_loss_ = None if self.early_stopping else np.inf
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
-        """Return rows and targets as arrays; `first` is true if the columns are new."""
+        """Return the network's inputs and targets. `again` is true in `partial_fit` and `first` if
+        new weights are drawn, so that the columns may be others than before."""
         raise NotImplementedError
 
     def _loss_grad_lbfgs(
@@ -192,8 +195,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return thread_count(self.n_jobs)
 
     def _read(self, X: Any, y: Any, first: bool, **how: Any) -> tuple[Any, Any]:
-        """Check the rows and targets of a training as scikit-learn does, and encode them if
-        needed."""
+        """Return the rows and targets of a training, checked as scikit-learn does and encoded if
+        needed. ValueError or TypeError, with the column, if a cell cannot be used."""
         how |= {"multi_output": True, "dtype": (np.float64, np.float32), "order": "C"}
         if not first and self._is_plain(X, y):
             return X, y
@@ -221,7 +224,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return not named and X.shape[1] == attributes.get("n_features_in_")
 
     def _checked(self, X: Any) -> Any:
-        """Rows to predict, as the network reads them."""
+        """Return rows to predict, checked and encoded: the inputs of the network. ValueError or
+        TypeError, with the column, if a cell cannot be used."""
         encoder: ColumnEncoder | None = getattr(self, "_encoder", None)
         X = as_frame(X)
         if encoder is not None:
@@ -266,8 +270,9 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         """Resume the fit that the file `record` holds, from its last checkpoint.
 
         The result has the bits of a fit that was not interrupted. Parameters and data must be those
-        of that fit; `time_limit`, `threads`, `n_jobs`, `verbose` may differ. Solver "lbfgs" repeats
-        all iterations; TrainingError if one differs from the file.
+        of that fit; `max_iter`, `time_limit`, `threads`, `n_jobs`, `verbose` may differ. ValueError
+        without `record`, or if the file is of others. Solver "lbfgs" repeats all iterations;
+        TrainingError if one differs from the file.
 
         Parameters
         ----------
@@ -283,8 +288,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         Returns
         -------
         self : estimator
-            The fitted estimator.
-        """
+            The fitted estimator."""
         if self.record is None:
             raise ValueError(NO_RECORD)
         self.__dict__["_resuming"] = True

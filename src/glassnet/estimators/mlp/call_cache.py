@@ -17,14 +17,14 @@ from glassnet.estimators.mlp.attributes import Attributes
 from glassnet.estimators.mlp.mlp_network import architecture, forward_program, named_parameters
 from glassnet.run.program import Call
 
-FEW = 64  # rows
-KEPT = 16  # calls
+FEW = 64  # most rows of a cached call
+MOST_CALLS = 16  # in one cache
 
 
 @dataclass(frozen=True)
 class CachedCall:
-    """A bound program and the objects that it was made for; it is valid while these are the same
-    objects."""
+    """A program bound to the input array `x` and to an estimator's weights and activations; it is
+    valid while these are the same objects."""
 
     parts: tuple[np.ndarray, ...]
     activation: Any
@@ -53,7 +53,11 @@ class CallCache:
         return CallCache, ()
 
     def outputs(self, est: Attributes, X: Any, what: str, check: bool) -> np.ndarray | None:
-        """As `predict_outputs` if a cached call can be used, else None."""
+        """Return the same as `predict_outputs` if a cached call can be used, else None.
+
+        That needs 1 to FEW dense rows with the dtype and the number of columns of the weights, and
+        no column encoder; with `check`, also finite rows and no names of columns.
+        """
         attributes = vars(est)
         if type(X) is not np.ndarray or X.ndim != 2 or not 0 < len(X) <= FEW:
             return None
@@ -80,7 +84,7 @@ class CallCache:
     def _prepare(
         self, est: Attributes, parts: list[np.ndarray], X: np.ndarray, what: str
     ) -> CachedCall | None:
-        if isinstance(est.activation, list):  # what it names may change
+        if isinstance(est.activation, list):  # its entries may change
             return None
         if not all(part.dtype == X.dtype and part.flags.c_contiguous for part in parts):
             return None
@@ -88,7 +92,7 @@ class CallCache:
         held = named_parameters(est.coefs_, est.intercepts_)
         found = forward_program(architecture(est, X.dtype), est.out_activation_, what)
         call = found.prepare({"x": x, **held})
-        if len(self._calls) >= KEPT:
+        if len(self._calls) >= MOST_CALLS:
             self._calls.clear()
         known = CachedCall(tuple(parts), est.activation, est.out_activation_, x, call)
         self._calls[what, len(X)] = known

@@ -84,7 +84,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to stop when the score of held-out rows does not improve, and keep the best weights.
+        Whether to stop when the score of held-out rows does not improve, with the best weights.
     validation_fraction : float, default=0.1
         Fraction of rows to hold out for early stopping.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
@@ -319,7 +319,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            Probabilities.
+            Probabilities; with several labels per row, of each label. Float32 if weights and rows
+            are float32, else float64.
         """
         found = self._network_outputs(X)
         return np.concatenate([1 - found, found], 1) if self._binary else found
@@ -380,11 +381,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def _labels_are_probabilities(self) -> bool:
-        """Return whether the labels were probabilities."""
+        """Whether the labels of the last fit were probabilities."""
         return bool(vars(self).get("_soft_labels"))
 
     def _probability_target(self, soft: np.ndarray, again: bool) -> np.ndarray:
-        """Return probabilities as targets of the network: for two classes, only the second's."""
+        """Return probabilities as targets of the network (for two classes, only the second's), and
+        set `classes_` to 0, 1, …; ValueError if training continues with other classes."""
         count = int(soft.shape[1])
         if hasattr(self, "classes_") and (self.warm_start or again):
             known: list[Any] = self.classes_.tolist()

@@ -36,7 +36,7 @@ class EncodedColumns:
     name: str
     values: tuple[Any, ...] | None
     mean: float
-    gaps: bool  # whether a column of 0 and 1 shows where there are gaps
+    gaps: bool  # whether there is an indicator column of missing values
 
     @property
     def names(self) -> list[str]:
@@ -44,7 +44,8 @@ class EncodedColumns:
         return [*columns, *([f"missingindicator_{self.name}"] if self.gaps else [])]
 
     def encode(self, column: FrameColumn, refuse: bool) -> list[np.ndarray]:
-        """Return the inputs of a column; a value unknown in training is 0 in all of them."""
+        """Return the inputs of a column, each [rows]; a value unknown in training is 0 in all of
+        them. ValueError for a missing value if `refuse` is true."""
         if self.values is None:
             missing = np.isnan(column.values)
             parts = [np.where(missing, self.mean, column.values)]
@@ -56,13 +57,14 @@ class EncodedColumns:
         if refuse and missing.any():
             raise ValueError(
                 f"Input X contains NaN: column {self.name!r}, row {int(missing.argmax())} (counted "
-                'from 0). missing="indicator" takes gaps'
+                'from 0). missing="indicator" allows missing values'
             )
         return [*parts, *([missing] if self.gaps else [])]
 
 
 class ColumnEncoder:
-    """The encodings of all columns; `learn` fits them."""
+    """The encodings of all columns; `learn` fits them. `categories` is the mask of categorical
+    columns, `gaps` says whether missing values are allowed."""
 
     def __init__(
         self, columns: Sequence[EncodedColumns], categories: Sequence[bool], gaps: bool
@@ -71,7 +73,8 @@ class ColumnEncoder:
 
     @classmethod
     def learn(cls, X: Any, categorical_features: Any, missing: str | None) -> ColumnEncoder:
-        """Fit on the training rows; ValueError if a parameter does not match them."""
+        """Return an encoder fitted on the training rows; ValueError or TypeError if they cannot be
+        read, or a parameter does not match them."""
         columns = named_columns(X)
         mask = categorical_columns(columns, categorical_features, is_frame(X))
         gaps = missing == "indicator"
@@ -85,7 +88,9 @@ class ColumnEncoder:
         return [name for column in self.columns for name in column.names]
 
     def encode(self, X: Any) -> np.ndarray:
-        """Encode rows: float32 if all numbers of X are float32, else float64."""
+        """Return encoded rows [rows, inputs]: float32 if X has columns of numbers and all are
+        float32, else float64. ValueError if the number of columns is another, or a cell cannot be
+        read."""
         columns = named_columns(X)
         if len(columns) != len(self.columns):
             raise ValueError(
@@ -110,7 +115,9 @@ class ColumnEncoder:
 
 
 def as_frame(X: Any) -> Any:
-    """Return X, with an Arrow record batch as a table, which has column names."""
+    """Return X; a frame with unique column names, an Arrow record batch as a table. TypeError for a
+    mapping of columns, TableError for a lazy frame, ValueError for dates, time spans and numbers
+    beyond float64."""
     given: Any = X
     if type(given) is np.ndarray and given.dtype.kind in "fiub":
         return given
@@ -142,8 +149,8 @@ def _is_time(dtype: Any) -> bool:
 
 
 def with_column_hint(error: Exception, X: Any) -> Exception:
-    """Return scikit-learn's error about a cell, with the column and the parameter that would allow
-    it."""
+    """Return scikit-learn's error about a cell, with the column or the parameter that would allow
+    it; other errors unchanged."""
     text = str(error)
     if isinstance(error, TypeError):
         if not text.startswith("float() argument"):
@@ -153,7 +160,7 @@ def with_column_hint(error: Exception, X: Any) -> Exception:
     if "contains NaN" in text and text.startswith("Input X"):
         head = text.partition("\n")[0]
         return ValueError(
-            f'{head} missing="indicator" takes them: a gap becomes the column\'s mean'
+            f'{head} missing="indicator" allows them: each becomes the mean of its column'
         )
     if "could not convert" not in text and "Cannot cast" not in text:
         return error
@@ -169,14 +176,15 @@ NAME_IT = (
 
 
 def word_column_error(column: FrameColumn) -> ValueError:
-    """Return the error for a text column that is not in `categorical_features`."""
+    """Return (not raise) the error for a text column that is not in `categorical_features`."""
     sample = next((value for value in column.values if value is not None), None)
     text = f"could not convert string to float: {sample!r} in column {column.name!r}"
     return ValueError(f"{text}. {NAME_IT}")
 
 
 def named_columns(X: Any) -> list[FrameColumn]:
-    """Return the columns of a frame, or those of an array under the names x0, x1, …"""
+    """Return the columns of a frame, or those of an array with the names x0, x1, …; TypeError for
+    sparse rows, ValueError unless there are rows and columns."""
     if is_frame(X):
         return frame_columns(X)
     if hasattr(X, "toarray"):
@@ -194,14 +202,15 @@ def named_columns(X: Any) -> list[FrameColumn]:
 
 
 def categorical_columns(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[bool]:
-    """Return the mask of categorical columns."""
+    """Return the mask of categorical columns; `framed` says whether X is a data frame. ValueError
+    if `asked` (`categorical_features`) does not match the columns."""
     if asked is None:
         return [False] * len(columns)
     if isinstance(asked, str):
         if asked != "from_dtype":
             raise ValueError(
-                f"categorical_features={asked!r}: the only string allowed is 'from_dtype'; names "
-                "of columns stand in a list"
+                f"categorical_features={asked!r}: the only string allowed is 'from_dtype'; pass "
+                "names of columns as a list"
             )
         return [framed and column.kind in WORDS for column in columns]
     given = np.asarray(asked)
@@ -248,7 +257,8 @@ def _columns_by_number(columns: Sequence[FrameColumn], given: np.ndarray) -> set
 
 
 def read_column(column: FrameColumn, category: bool) -> FrameColumn:
-    """Read a column as a category or as numbers; ValueError if it cannot be read so."""
+    """Return a column read as a category or as numbers; ValueError if it cannot be read so, or a
+    number is infinite."""
     if category and column.kind not in ("other", "date"):
         values = column.values if column.kind in WORDS else as_words(column.values.tolist())
         return FrameColumn(column.name, "category", column.type, values)
@@ -262,7 +272,8 @@ def read_column(column: FrameColumn, category: bool) -> FrameColumn:
 
 
 def fit_column(column: FrameColumn, gaps: bool) -> EncodedColumns:
-    """Fit the encoding of a column on the training rows."""
+    """Return the encoding of a column, fitted on the training rows: the mean of its numbers (0 if
+    all are missing), or its values, sorted; ValueError for more than MOST values."""
     if column.kind == "number":
         missing = np.isnan(column.values)
         known = column.values[~missing].astype(float)

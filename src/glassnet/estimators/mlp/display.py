@@ -4,8 +4,6 @@ In: a fitted MLP estimator, a history of `train`, or plain lists. Out: a `LossCu
 draws with matplotlib (imported only when it draws).
 """
 
-# matplotlib is optional, and looked at as it comes
-
 from __future__ import annotations
 
 import importlib
@@ -29,7 +27,7 @@ class LossCurveDisplay:
     validation_scores : sequence of float, default=()
         Score of the validation rows, drawn with its own axis on the right.
     best_epoch : int or None, default=None
-        The epoch, from 1, whose weights were kept; None for the last one.
+        The epoch, from 1, whose weights the model has; None draws no line.
     name : str or None, default=None
         Prefix of the labels.
 
@@ -72,7 +70,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            A fitted estimator of this library or of scikit-learn, or a pipeline that ends with one.
+            A fitted one, also of scikit-learn, or a pipeline that ends with one; else ValueError.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         name : str, default=None
@@ -136,7 +134,7 @@ class LossCurveDisplay:
         return display.plot(ax=ax, **line_kw)
 
     def plot(self, ax: Any = None, **line_kw: Any) -> LossCurveDisplay:
-        """Draw the curves.
+        """Draw the curves; ImportError without `ax` if matplotlib is not installed.
 
         Parameters
         ----------

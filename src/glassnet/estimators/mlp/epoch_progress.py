@@ -21,14 +21,14 @@ from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.training.callbacks import Resumable
 from glassnet.training.history import Run
 
-SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
+SMALLEST_RATE = 1e-6  # an adaptive rate at most this large stops the training
 NOTED = ("t_", "_no_improvement_count", "best_loss_", "best_validation_score_")
 CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 @dataclass(frozen=True)
 class CurrentRate(Schedule, in_files=False):
-    """The current learning rate of solver "sgd"; `SolverProgress` changes it."""
+    """The current learning rate of solver "sgd", for all steps; `EpochProgress` changes it."""
 
     state: OptimizerState | None = None
 
@@ -38,7 +38,8 @@ class CurrentRate(Schedule, in_files=False):
 
 
 class SolverProgress(Resumable):
-    """Follows the iterations of L-BFGS, and the common part for epochs."""
+    """A callback that follows the iterations of L-BFGS, and the common part for epochs: it appends
+    to the estimator's curves, and ends a training at its time limit or if a callback says so."""
 
     checks = False
 
@@ -47,9 +48,9 @@ class SolverProgress(Resumable):
     ) -> None:
         self.est, self.judge, self.watch = est, judge, watch
         self.reason = "early"
-        self.known: Mapping[str, Any] | None = None  # of a fit that goes on, what its file says
-        self.further = False  # whether it goes on after it had stopped early
-        self.scores: list[float] = []  # of this fit alone
+        self.known: Mapping[str, Any] | None = None  # the settings in the file of a resumed fit
+        self.further = False  # whether a fit is resumed that early stopping had ended
+        self.scores: list[float] = []  # of this fit, without earlier ones
         self._started = 0.0
 
     def train_begin(self, run: Run) -> None:
@@ -101,7 +102,8 @@ class SolverProgress(Resumable):
     def restore(
         self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], run: Run
     ) -> None:
-        """Restore the estimator's state after the epochs that the run's history has."""
+        """Restore the estimator's state after the epochs that the run's history has; do nothing if
+        the fit is not resumed."""
         est, known, done = self.est, self.known, run.epoch
         if known is None:
             return
@@ -140,7 +142,7 @@ class EpochProgress(SolverProgress):
         self.memory, self.schedule = est._optimizer, schedule
         self._rows, self._steps, self._first = rows, steps, est._optimizer.t
         self._best: np.ndarray | None = None
-        self._rates: list[float] = []  # of this fit, one an epoch
+        self._rates: list[float] = []  # of this fit, one per epoch
         self._run: Run | None = None
 
     def train_begin(self, run: Run) -> None:
@@ -175,7 +177,8 @@ class EpochProgress(SolverProgress):
             run.model.W[...] = self._best
 
     def _count(self) -> None:
-        """Store the number of steps and the last learning rate."""
+        """Store the number of steps, and for "adam" the last learning rate, in the solver's
+        state."""
         run = self._run
         if run is None:  # not begun
             return
@@ -189,7 +192,8 @@ class EpochProgress(SolverProgress):
             self._best = run.model.W.copy()
 
     def _note(self, run: Run) -> None:
-        """Compare the score with the best one so far, for early stopping."""
+        """With early stopping, count the epoch as worse unless its score is better than the best
+        one by `tol`; then append to the curves."""
         est, judge = self.est, self.judge
         if judge is not None and est.early_stopping:
             assert est.best_validation_score_ is not None
@@ -197,7 +201,8 @@ class EpochProgress(SolverProgress):
         super()._note(run)
 
     def _compare(self) -> None:
-        """Count epochs without a better loss, if no score decides."""
+        """Without early stopping, count the epoch as worse unless its loss is smaller than the
+        smallest one by `tol`; update that."""
         est = self.est
         if est.early_stopping:
             return
@@ -210,7 +215,9 @@ class EpochProgress(SolverProgress):
         self.est._no_improvement_count = self.est._no_improvement_count + 1 if worse else 0
 
     def _finished(self) -> bool:
-        """Return whether enough epochs were without improvement; set the next learning rate."""
+        """Return whether more than `n_iter_no_change` epochs were without improvement. Set the next
+        learning rate of "sgd": with "adaptive", it is divided by 5 instead, until it is too
+        small."""
         est, memory = self.est, self.memory
         if est.solver == "sgd" and est.learning_rate == "invscaling":
             memory.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t

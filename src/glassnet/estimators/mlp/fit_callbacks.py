@@ -1,8 +1,8 @@
 """Callbacks of a fit, by scikit-learn's protocol (version 1.9 and later).
 
 In: an estimator whose `set_callbacks` was called. Out: calls of the callbacks' hooks around the fit
-and each of its epochs, with a context each. Before scikit-learn 1.9, the contexts of this file call
-the hooks, without the later versions' support of nested estimators.
+and each of its epochs, each with a context. For earlier versions, the contexts of this file call
+the hooks, without the support of nested estimators.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class CallbackContext:
 
     def _call(self, hook: str, est: Any, given: dict[str, Any]) -> bool:
         """Call a hook of all callbacks with the arguments that its signature names; return whether
-        any returned True."""
+        any returned a true value."""
         known: dict[str, Callable[[], Any]] = {
             "fitted_estimator": lambda: _fitted_copy(est, given.get("reconstruction_attributes")),
             **{name: lambda name=name: given.get(name) for name in ("X", "y", "metadata")},
@@ -68,12 +68,12 @@ class CallbackMixin:
 
     def set_callbacks(self, *callbacks: Any) -> Any:
         """Set callbacks, objects with the hooks `setup`, `on_fit_task_begin`, `on_fit_task_end`
-        and `teardown`; none of them removes all.
+        and `teardown`. They replace earlier ones; without arguments, there are none.
 
         Parameters
         ----------
         *callbacks : callback instances
-            What is called around the fit and around every epoch.
+            Objects called around the fit and around every epoch; TypeError if one lacks a hook.
 
         Returns
         -------
@@ -135,8 +135,8 @@ class FitCallbacks:
         self.given = {"X": X, "y": y, "metadata": None}
         if weight is not None:
             self.given["metadata"] = {"sample_weight": weight}
-        self.heard = bool(getattr(est, "_skl_callbacks", []))  # somebody waits for the epochs
-        # a fit inside that of another estimator has its place in the tasks of that one
+        self.heard = bool(getattr(est, "_skl_callbacks", []))  # whether epochs are reported
+        # a fit inside that of another estimator is one of the tasks of that fit
         self.active = self.heard or hasattr(est, "_parent_callback_ctx")
         self.context: Any = None
         self.epoch: Any = None
@@ -164,14 +164,14 @@ class FitCallbacks:
 
     def end(self) -> None:
         if self.active:
-            if self.epoch is not None:  # begun, but there was nothing left to do
+            if self.epoch is not None:  # an epoch was begun, but not trained
                 self.epoch.call_on_fit_task_end(estimator=self.est)
             self.context.call_on_fit_task_end(
                 estimator=self.est, **self.given, reconstruction_attributes=self._state
             )
 
     def _state(self) -> dict[str, Any]:
-        """Return a copy of the state that later epochs would change."""
+        """Return copies of the weights and the curves, which later epochs would change."""
         est = self.est
         lists = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         parts = {n: [w.copy() for w in getattr(est, n)] for n in ("coefs_", "intercepts_")}

@@ -32,7 +32,7 @@ from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.trainer import Conventions, Task, Trainer
 
 SLOTS = {"adam": ("m", "v"), "sgd": ("m",)}
-ONLINE = 1 << 20  # bytes of rows for which a trainer is kept
+ONLINE = 1 << 20  # most bytes of rows for which a trainer is used again
 INTERRUPTED = "Training interrupted by user."
 MOST = (
     "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged "
@@ -54,8 +54,8 @@ class FitData:
 
 
 def fit_by_steps(est: Attributes, data: FitData, watch: FitCallbacks, once: bool) -> None:
-    """Fit by solver "sgd" or "adam": all epochs, or with `once` one epoch that continues the last
-    call."""
+    """Fit by solver "sgd" or "adam": all epochs, or with `once` (in `partial_fit`) one epoch that
+    continues the last call. ConvergenceWarning if the training diverged, or used up all epochs."""
     if once and OnlineTrainer.goes_on(est, data, watch):
         return
     with open_fit_file(est) as file:
@@ -81,25 +81,26 @@ def fit_by_steps(est: Attributes, data: FitData, watch: FitCallbacks, once: bool
 
 
 def _warn_of_divergence(est: Attributes, losses: list[float], progress: SolverProgress) -> str:
-    """Return a warning if the loss has grown far beyond that of the first epoch, else ""."""
+    """Return the text of a warning if the last loss is more than GROWN times that of the first
+    epoch, or NaN, else ""."""
     if not losses or losses[-1] <= GROWN * max(losses[0], 1e-3):
         return ""
     epoch = next(i for i, loss in enumerate(losses, 1) if not loss <= GROWN * max(losses[0], 1e-3))
-    kept = ""
+    restored = ""
     if est.early_stopping and progress.scores:
         best = int(np.nanargmax([-np.inf, *progress.scores]))
-        kept = f"; the weights are those of epoch {best}, the best that there was" if best else ""
+        restored = f"; the weights are those of epoch {best}, the best one" if best else ""
     return (
         f"the training diverged: the loss was {losses[0]:.4g} in epoch 1 and "
-        f"{losses[epoch - 1]:.4g} in epoch {epoch}{kept}\n"
+        f"{losses[epoch - 1]:.4g} in epoch {epoch}{restored}\n"
         f"  right: learning_rate_init={est.learning_rate_init / 10:.2g}, or smaller\n"
         "  right: StandardScaler() before the network, so that inputs are near 1"
     )
 
 
 def _dropout_seed(est: Attributes, file: FitFile | None) -> int:
-    """Return the seed of the dropout masks. An integer `random_state` would give the same masks in
-    each fit that continues another; the number of these fits is added."""
+    """Return the seed of the dropout masks, 0 without dropout. An integer `random_state` would give
+    the same masks in each fit that continues another, so the number of these fits is added."""
     if not est.dropout:
         return 0
     if file is not None and file.known is not None:
@@ -114,7 +115,7 @@ class OnlineTrainer:
 
     def __init__(self, est: Attributes, descent: Trainer, rows: Rows) -> None:
         self._descent = descent
-        self._rows = descent.own_rows()  # what users pass stays theirs
+        self._rows = descent.own_rows()  # users' arrays are not changed
         self._known, self._made_for = _settings(est, rows), _identity_settings(est)
 
     def __reduce__(self) -> Any:
@@ -122,8 +123,8 @@ class OnlineTrainer:
 
     @classmethod
     def of(cls, est: Attributes, descent: Trainer, rows: Rows) -> OnlineTrainer | None:
-        """Return a reusable trainer; None if there are many rows, or sparse ones, or each call
-        draws another seed."""
+        """Return a reusable trainer; None if the rows are large or sparse, or each call draws
+        another seed for dropout."""
         again = not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE
         return cls(est, descent, rows) if again else None
 
@@ -141,7 +142,7 @@ class OnlineTrainer:
         for name, array in data.rows.arrays().items():
             self._rows[name][...] = array
         descent, count = self._descent, len(data.rows)
-        _batch_size(est.batch_size, count)  # what it warns of, it warns of at every call
+        _batch_size(est.batch_size, count)  # warns at every call, if at all
         order = descent.order
         if est.shuffle:
             order = ShuffledOrder(count, order.size, None, est._random_state)
@@ -199,7 +200,8 @@ def _make_trainer(
 
 def _shuffled_order(est: Attributes, count: int, size: int, file: FitFile | None) -> Order:
     """Return the order of rows, in which each epoch shuffles the order of the one before, as in
-    scikit-learn; those of a recorded fit can be drawn again."""
+    scikit-learn. In a recorded fit it can be drawn again; in a resumed one the RandomState of the
+    estimator becomes that after the last checkpoint."""
     if file is None:
         return ShuffledOrder(count, size, None, est._random_state)
     state = file.order_state(est)
@@ -217,7 +219,8 @@ def _optimizer(est: Attributes) -> Optimizer:
 
 
 def _optimizer_memory(est: Attributes, model: Module, again: bool) -> OptimizerState:
-    """Return the optimiser's state: the present one if training continues, else a new one."""
+    """Return the optimiser's state: that of the estimator, in the network's dtype, if training
+    continues (`again`) with the same solver, else a new one."""
     slots, dtype = SLOTS[est.solver], model.W.dtype
     known: OptimizerState | None = getattr(est, "_optimizer", None)
     if again and known is not None and set(known.slots) == set(slots):
@@ -236,7 +239,8 @@ def _batch_size(asked: Any, rows: int) -> int:
 
 
 def fit_by_lbfgs(est: Attributes, data: FitData, watch: FitCallbacks) -> None:
-    """Fit by solver "lbfgs", in float64 for any dtype of the data."""
+    """Fit by solver "lbfgs", in float64 for any dtype of the data; the weights then have that
+    dtype. ConvergenceWarning if it has not converged."""
     dtype, data = data.rows.y.dtype, replace(data, rows=as_float64(data.rows))
     _begin_curves(est, data.held_out)
     with open_fit_file(est) as file:
@@ -266,7 +270,8 @@ def fit_by_lbfgs(est: Attributes, data: FitData, watch: FitCallbacks) -> None:
 
 
 def as_float64(rows: Rows) -> Rows:
-    """Return rows in float64."""
+    """Return rows with targets and weights in float64, and inputs too unless they are sparse, which
+    are converted by batch."""
     x = rows.x if rows.sparse else rows.x.astype(float, copy=False)
     assert rows.weight is not None
     y, weight = rows.y.astype(float, copy=False), rows.weight.astype(float, copy=False)
@@ -278,8 +283,8 @@ def _full_batch(est: Attributes, model: Module, rows: Rows) -> Task:
 
 
 def loss_and_gradient(est: Attributes, point: np.ndarray, rows: Rows) -> tuple[float, np.ndarray]:
-    """Return the loss and the gradient that solver "lbfgs" uses, at a point: `coefs_`, then
-    `intercepts_`. The estimator is not changed."""
+    """Return the loss and the gradient, float64 [n_parameters], that solver "lbfgs" uses, at a
+    point: `coefs_`, then `intercepts_`, each of them flat. The estimator is not changed."""
     model = network_of(est, np.float64)
     search = FullBatchTrainer(_full_batch(est, model, as_float64(rows)), ScikitLBFGS())
     model.W[search.places] = point
@@ -292,7 +297,7 @@ def _begin_curves(est: Attributes, held_out: HeldOut | None) -> None:
         est.validation_scores_, est.best_validation_score_ = [], -np.inf
         est.validation_loss_curve_ = []
     if est.best_loss_ is None and not est.early_stopping:
-        est.best_loss_ = np.inf  # the fit before stopped early, and did not keep it
+        est.best_loss_ = np.inf  # the fit before had early stopping, and no best loss
 
 
 def _train_and_record(
@@ -302,7 +307,8 @@ def _train_and_record(
     file: FitFile | None,
     data: FitData,
 ) -> History | None:
-    """Train, and record if there is a file; None if the file has all epochs already."""
+    """Train, record if there is a file, and return the history; None if the file has all epochs
+    already. Warn if Ctrl+C ended the training."""
     if file is None:
         history = run.train(epochs, [progress])
     else:

@@ -54,7 +54,7 @@ class FittedMLP(Attributes):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         layer : int, default=-1
-            Number of the hidden layer: 1 is the first, -1 the last.
+            Number of the hidden layer: 1 is the first, -1 the last; ValueError if there is none.
 
         Returns
         -------
@@ -72,7 +72,8 @@ class FittedMLP(Attributes):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         layer : int, default=None
-            Number of the hidden layer: 1 is the first, -1 or None the last.
+            Number of the hidden layer: 1 is the first, -1 or None the last; ValueError if there is
+            none.
 
         Returns
         -------
@@ -83,7 +84,7 @@ class FittedMLP(Attributes):
         return self._network_outputs(X, str(self._layer(layer)))
 
     def _layer(self, layer: int | None) -> int:
-        """Return the number of a hidden layer, from 1."""
+        """Return the number of a hidden layer, from 1; ValueError if there is no such layer."""
         last = len(self.coefs_) - 1
         whole = isinstance(layer, Integral)
         number = last if layer is None else int(layer) if whole else 0
@@ -96,7 +97,7 @@ class FittedMLP(Attributes):
         return number
 
     def get_feature_names_out(self, input_features: Any = None, *, layer: int = -1) -> np.ndarray:
-        """Return names of the neurons of a hidden layer: the class and a number from 0.
+        """Return names of the neurons of a hidden layer: the class, in lower case, and an index.
 
         Parameters
         ----------
@@ -147,7 +148,8 @@ class FittedMLP(Attributes):
         Parameters
         ----------
         est : MLPClassifier or MLPRegressor of scikit-learn
-            It is not changed.
+            It is not changed. TypeError if it is not of the class with the same name,
+            NotFittedError if it is not fitted.
 
         Returns
         -------
@@ -157,7 +159,7 @@ class FittedMLP(Attributes):
         return from_fitted_sklearn(cls, est)
 
     def _repr_html_inner(self) -> str:
-        """Return scikit-learn's HTML of the parameters and, once fitted, a picture of the
+        """Return scikit-learn's HTML of the parameters, after `fit` with a picture of the
         network."""
         panel = estimator_html_repr(self)
         if not hasattr(self, "coefs_"):
@@ -181,7 +183,8 @@ class FittedMLP(Attributes):
 
 
 def from_fitted_sklearn(kind: type[Any], est: Any) -> Any:
-    """Return an estimator with the attributes of a fitted one of scikit-learn."""
+    """Return an estimator of class `kind` with copies of the attributes of a fitted one of
+    scikit-learn; TypeError if that is of another class."""
     if type(est).__name__ != kind.__name__:
         raise TypeError(
             f"{kind.__name__}.from_sklearn takes scikit-learn's {kind.__name__}; got "
@@ -193,7 +196,7 @@ def from_fitted_sklearn(kind: type[Any], est: Any) -> Any:
         if hasattr(est, name):
             setattr(ours, name, copy.deepcopy(getattr(est, name)))
     scores = getattr(est, "validation_scores_", None)
-    # scikit-learn keeps no such losses
+    # scikit-learn does not compute these losses
     ours.validation_loss_curve_ = None if scores is None else [float("nan")] * len(scores)
     known = getattr(est, "_optimizer", None)
     if known is not None:

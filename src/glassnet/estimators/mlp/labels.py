@@ -17,9 +17,12 @@ ROOM = 1e-3  # probabilities of a row may have a sum so far from 1
 
 
 def probabilities(y: Any, known: bool = False) -> np.ndarray | None:
-    """Return labels that are class probabilities, [rows, classes], else None. They are floats, 0 or
-    more, with row sums of 1, of which some are neither 0 nor 1 (unless they are `known` to be
-    probabilities): rows of only 0 and 1 are multi-label indicators, as in scikit-learn."""
+    """Return labels that are class probabilities as an array [rows, classes]; None for others.
+
+    Probabilities are floats of 0 or more with row sums of 1 (± ROOM), of which some are neither 0
+    nor 1, unless they are `known` to be probabilities: rows of only 0 and 1 are multi-label
+    indicators, as in scikit-learn.
+    """
     if not isinstance(y, (np.ndarray, list)) and not hasattr(y, "to_numpy"):
         return None
     try:
@@ -34,7 +37,8 @@ def probabilities(y: Any, known: bool = False) -> np.ndarray | None:
 
 
 def class_weights(given: Any, soft: np.ndarray) -> np.ndarray:
-    """Return the weights of rows: the mean of the class weights by each row's probabilities."""
+    """Return the weights of rows, [rows]: the mean of the class weights by each row's probabilities
+    `soft` [rows, classes]. `given` is "balanced" or a dict by class number, 1 for others."""
     count = soft.shape[1]
     if given == "balanced":
         with np.errstate(divide="ignore"):
@@ -45,14 +49,15 @@ def class_weights(given: Any, soft: np.ndarray) -> np.ndarray:
 
 
 def same_labels(y: Any, found: np.ndarray) -> bool:
-    """Return whether labels can be compared element by element, without scikit-learn's checks,
-    which take longer than predicting some hundred rows."""
+    """Return whether labels and predictions are plain columns of one kind and length, which can be
+    compared without scikit-learn's checks. These take longer than predicting some hundred rows."""
     alike = is_column(y) and is_column(found) and y.dtype.kind == found.dtype.kind
     return alike and 0 < len(y) == len(found)
 
 
 def binarize(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
-    """Return a fitted `LabelBinarizer`, and the indicators of y.
+    """Return a fitted `LabelBinarizer`, and the indicators of y: bool [rows, classes], for two
+    classes [rows, 1].
 
     scikit-learn examines the labels a dozen times, which takes longer than training a small
     network; here a column of integers or texts is sorted once.
@@ -60,9 +65,9 @@ def binarize(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
     known = LabelBinarizer()
     if is_column(y):
         classes, codes = np.unique(y, return_inverse=True)
-        # what it warns of, and a single class, it may see to itself
+        # scikit-learn handles a single class, and very many, of which it warns
         if 2 <= len(classes) <= len(y) / 2:
-            # as it does, words are kept no longer than the longest
+            # as in scikit-learn, the dtype of texts is as long as the longest
             known.classes_ = np.asarray(list(classes))
             known.y_type_ = "binary" if len(classes) == 2 else "multiclass"
             known.sparse_input_ = False
@@ -72,8 +77,8 @@ def binarize(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
 
 
 def known_columns(y: Any, known: LabelBinarizer, classes: np.ndarray) -> np.ndarray | None:
-    """Return the indicators of y, as `known.transform(y)`; None if y is not a plain column of known
-    classes, which scikit-learn then checks."""
+    """Return the indicators of y, bool, as `known.transform(y)`; None if y is not a plain column of
+    known classes, which scikit-learn then checks."""
     sorted_kinds = is_column(y) and is_column(classes) and y.dtype.kind == classes.dtype.kind
     if not sorted_kinds or known.y_type_ == "multilabel-indicator" or known.sparse_input_:
         return None

@@ -1,4 +1,4 @@
-"""The network of an MLP estimator: a `Sequential`, whose W holds `coefs_` and `intercepts_`.
+"""The network of an MLP estimator: a `Sequential`, whose W has `coefs_` and `intercepts_`.
 
 In: an estimator's parameters and weights. Out: its network, its loss, programs that predict.
 """
@@ -30,7 +30,7 @@ LAST = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
 
 
 def architecture(est: Attributes, dtype: Any) -> nn.Sequential:
-    """Return the network, without weights."""
+    """Return the network for the shapes of `coefs_`, in a dtype, without the weights."""
     layers: list[nn.Module] = []
     hidden = hidden_layers(est.activation, len(est.coefs_) - 1)
     for i, w in enumerate(est.coefs_):
@@ -42,14 +42,14 @@ def architecture(est: Attributes, dtype: Any) -> nn.Sequential:
 
 
 def network_of(est: Attributes, dtype: Any) -> nn.Sequential:
-    """Return the network with a copy of the estimator's weights."""
+    """Return the network, in a dtype, with a copy of the estimator's weights."""
     model = architecture(est, dtype)
     model.adopt(flatten_weights(est.coefs_, est.intercepts_).astype(dtype, copy=False))
     return model
 
 
 def hidden_layers(activation: Any, count: int) -> list[nn.Module]:
-    """Return the activation of each hidden layer."""
+    """Return the activation of each hidden layer; ValueError if a list has not one for each."""
     each: list[Any] = [activation] * count
     if isinstance(activation, (list, tuple)):
         each = list(cast("list[Any]", activation))
@@ -68,18 +68,20 @@ def flatten_weights(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray
 
 
 def attach_weights(est: Attributes, model: Module) -> None:
-    """Make the estimator's weights views of the network's."""
+    """Make the estimator's `coefs_` and `intercepts_` views of the network's W."""
     parts = list(model.parameters().values())
     est.coefs_, est.intercepts_ = parts[::2], parts[1::2]
 
 
 def loss_of(est: Attributes) -> PenalisedLoss:
+    """Return the training loss, with the L2 penalty."""
     return PenalisedLoss(est.out_activation_, est._loss(), float(est.alpha))
 
 
 def forward_program(model: Module, out: str, what: str) -> Program:
     """Return a program that computes, for rows, the "output", the "raw" output (before the output
-    activation), or the activations of a hidden layer (by number)."""
+    activation), or the activations of a hidden layer (its number from 1, as text). `out` is the
+    output activation."""
     parts = list(model.chain().items())
     if what.isdigit():
         linear = [i for i, (_, part) in enumerate(parts) if isinstance(part, nn.Linear)]
@@ -113,7 +115,8 @@ def named_parameters(
 
 
 def predict_outputs(est: Attributes, x: Any, what: str) -> np.ndarray:
-    """Return outputs of rows, dense or sparse; `what` as in `forward_program`."""
+    """Return outputs [rows, outputs] for rows, dense or sparse; `what` as in `forward_program`. The
+    dtype is the wider one of the weights and the rows."""
     kinds = [x.dtype] if x.dtype.kind == "f" else []
     dtype = np.result_type(est.coefs_[0], *kinds)
     found = forward_program(architecture(est, dtype), est.out_activation_, what)

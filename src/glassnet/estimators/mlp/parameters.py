@@ -20,7 +20,7 @@ from glassnet import nn
 from glassnet.describe import KNOWN
 from glassnet.nn.storage import layout_of
 
-# one instance of each, since a network is known by its layers
+# one instance of each, since compiled programs are cached by the layers of a network
 ACTIVATIONS: dict[str, nn.Module] = {
     name: layer
     for kind in KNOWN.values()
@@ -70,6 +70,8 @@ def _function(f: Any) -> nn.Module:
 
 
 def activation_layer(given: Any) -> nn.Module:
+    """Return the layer of an activation: a name, a layer or a function. ValueError if it is
+    unknown, or has parameters."""
     if isinstance(given, str):
         if given not in ACTIVATIONS:
             raise ValueError(f"activation={given!r} is unknown; use one of {sorted(ACTIVATIONS)}")
@@ -86,7 +88,8 @@ def activation_layer(given: Any) -> nn.Module:
 
 
 def layer_sizes(given: Any) -> list[int]:
-    """Return the number of neurons of each hidden layer, from `hidden_layer_sizes`."""
+    """Return the number of neurons of each hidden layer, from `hidden_layer_sizes`; ValueError
+    unless all are whole numbers of 1 or more."""
     listed: list[Any] = [given] if isinstance(given, Integral) else list(given)
     for size in listed:
         if isinstance(size, bool | np.bool_) or not isinstance(size, Integral):
@@ -101,7 +104,8 @@ def layer_sizes(given: Any) -> list[int]:
 
 
 def thread_count(n_jobs: int) -> int:
-    """Return the number of threads by scikit-learn's convention: -1 means all processors."""
+    """Return the number of threads by scikit-learn's convention: -1 means all processors, -2 all
+    but one; ValueError for 0."""
     if n_jobs == 0:
         raise ValueError("n_jobs=0 is not a number of threads; use 1 or more, or -1 for all")
     counted = cast("Callable[[int], int]", joblib.effective_n_jobs)
@@ -109,7 +113,8 @@ def thread_count(n_jobs: int) -> int:
 
 
 def check_class_weight(given: Any) -> None:
-    """Raise ValueError if a class weight is not a number of 0 or more."""
+    """Raise ValueError if a weight in a dict of class weights is not a finite number of 0 or
+    more."""
     if not isinstance(given, dict):
         return
     for name, weight in cast("dict[Any, Any]", given).items():

@@ -38,7 +38,7 @@ from glassnet.training.trainer import Trainer
 from glassnet.version import computes_alike, numerics_version
 from glassnet.words import plural
 
-# what may differ when a fit goes on, since it decides no bit of an epoch
+# parameters that may differ when a fit is resumed, since they change no bit of an epoch
 FREE = ("max_iter", "time_limit", "threads", "n_jobs", "verbose", "record", "warm_start")
 
 NO_RECORD = (
@@ -48,7 +48,7 @@ NO_RECORD = (
 
 
 def to_json(value: Any) -> Any:
-    """Return a parameter as JSON values; code by its name."""
+    """Return a parameter as JSON values: a mapping as a list of pairs, code by its name."""
     if isinstance(value, np.ndarray):
         return to_json(value.tolist())
     if isinstance(value, Mapping):
@@ -59,7 +59,8 @@ def to_json(value: Any) -> Any:
 
 @contextmanager
 def open_fit_file(est: Attributes) -> Generator[FitFile | None]:
-    """Open the run file of a fit; None without `record`.
+    """Within the context, the run file of a fit is open; None without `record`. ValueError if a
+    resumed file is of another fit.
 
     A recorded fit draws from its own RandomState, so that the orders in the file are those of the
     fit even if a callback draws from the user's. The user's RandomState then ends in the state that
@@ -90,13 +91,14 @@ def check_record(est: Attributes, again: bool) -> None:
     if est.record is not None and again:
         raise ValueError(
             f"record={est.record!r}: partial_fit may see other rows at every call, and a run file "
-            "is of one set of rows; record a fit (with warm_start=True it goes on from the weights "
-            "that there are, each fit in a file of its own), or leave record=None"
+            "is of one set of rows; record a fit (with warm_start=True it starts from the present "
+            "weights, and each fit has another file), or leave record=None"
         )
 
 
 def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
-    """Raise ValueError if the file is of another fit."""
+    """Raise ValueError if the file is of another estimator, other parameters (except FREE), or a
+    version that would compute other bits."""
     path, kind = est.record, type(est).__name__
     if values.get("estimator") != kind:
         by = values.get("estimator") or "glassnet.train or `glassnet fit`"
@@ -138,7 +140,7 @@ class FitFile:
         return est._random_state.get_state(legacy=False)
 
     def start(self) -> int:
-        """Return the number of epochs after which the fit continues."""
+        """Return the number of epochs of the checkpoint from which the fit is resumed."""
         return self.file.checkpoint(self.est.max_iter).epoch
 
     def train(
@@ -149,7 +151,7 @@ class FitFile:
         held_out: HeldOut | None,
         picked: np.ndarray | None,
     ) -> History | None:
-        """Train and record; None if the file has all epochs already."""
+        """Train, record and return the history; None if a resumed file has all epochs already."""
         rows = run.task.rows
         if self.known is not None:
             return self._go_on(self.known, run, epochs, progress, held_out, picked)
@@ -172,7 +174,7 @@ class FitFile:
     def _values(
         self, held_out: HeldOut | None, picked: np.ndarray | None, rows: Rows
     ) -> dict[str, Any]:
-        """Return the settings that the file of a fit has in addition."""
+        """Return the settings of the estimator, in addition to those of a run."""
         est = self.est
         apart = 0 if picked is None or held_out is None else len(held_out.target)
         state = state_as_data(est._random_state.get_state(legacy=False))
@@ -212,20 +214,21 @@ class FitFile:
         held_out: HeldOut | None,
         picked: np.ndarray | None,
     ) -> History | None:
-        """Restore the last checkpoint into the estimator and its run, and delete what was recorded
-        after it."""
+        """Resume from the last checkpoint, delete what was recorded after it, and return the
+        history; if all epochs are recorded, restore the estimator and return None. ValueError if
+        the file has other rows, or more epochs than are asked for."""
         path, file = self.est.record, self.file
         sha = self._check_rows(known, run.task.rows, _validation_digest(held_out, picked))
         losses, judged = file.history()
         if epochs < len(losses):
             raise ValueError(
                 f"max_iter={epochs} is less than the {plural(len(losses), 'epoch')} that {path} "
-                "has; what is trained stays trained: ask for as many or more, or fit anew"
+                "has, and trained epochs cannot be undone; ask for as many or more, or fit anew"
             )
         progress.known = known
         state = file.checkpoint(epochs)
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
-        # it has stopped early, and is asked for more than it was then
+        # early stopping had ended it, and more epochs are asked for than then
         progress.further = epochs > known["epochs"] and can_continue(known, len(losses), epochs)
         if (
             state.epoch
@@ -243,7 +246,8 @@ class FitFile:
 
 
 def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarray]]:
-    """Return the data for the file: labels and weights always, rows if they are small."""
+    """Return the data for the file: targets and weights always, inputs if they are small, and the
+    indices of the training rows if some were held out."""
     binary = bool(((rows.y == 0) | (rows.y == 1)).all())
     assert rows.weight is not None
     data = {"y": rows.y.astype(bool) if binary else rows.y, "weight": rows.weight}
@@ -253,7 +257,8 @@ def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarr
 
 
 def _validation_digest(held_out: HeldOut | None, picked: np.ndarray | None) -> str | None:
-    """Return the SHA-256 of the given validation rows."""
+    """Return the SHA-256 of the user's validation rows; None if there are none, or they were held
+    out of the training rows."""
     if held_out is None or picked is not None:
         return None
     weight = held_out.weight

@@ -83,7 +83,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to stop when the score of held-out rows does not improve, and keep the best weights.
+        Whether to stop when the score of held-out rows does not improve, with the best weights.
     validation_fraction : float, default=0.1
         Fraction of rows to hold out for early stopping.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
@@ -256,7 +256,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return X, self._repeat_for_quantiles(y, "y")
 
     def _levels(self) -> tuple[float, ...]:
-        """Return the quantiles to predict, if several; empty for one prediction per output."""
+        """Return the quantiles to predict, if several; empty for one prediction per output.
+        ValueError if `quantile` is not between 0 and 1, or does not suit the loss."""
         if "quantile" not in vars(self) or isinstance(self.quantile, Real):  # of earlier versions
             levels: tuple[float, ...] = ()
         else:
@@ -271,7 +272,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return levels if len(levels) > 1 else ()
 
     def _repeat_for_quantiles(self, y: np.ndarray, name: str) -> np.ndarray:
-        """Repeat the targets for each quantile."""
+        """Return the targets repeated for each quantile, [rows, quantiles]; unchanged unless there
+        are several quantiles. ValueError if y has several columns."""
         levels = self._levels()
         if not levels:
             return y

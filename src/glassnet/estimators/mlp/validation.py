@@ -1,7 +1,7 @@
 """Validation rows of an MLP estimator: given ones, or a held-out fraction.
 
-In: an estimator in training and rows that it is not trained on. Out: their score and their loss,
-which is the mean over rows without the penalty that `loss_` includes.
+In: an estimator in training and rows that it is not trained on. Out: their score and their loss:
+the weighted mean over rows without the penalty that `loss_` includes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from glassnet.words import plural
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Encoded validation rows; `y` is for the scorer, `target` for the loss; `weight` is None if
-    all rows have equal weights."""
+    """Encoded validation rows; `y` has labels or numbers for the scorer, `target` [rows, outputs]
+    the network's targets for the loss; `weight` is None if all rows have equal weights."""
 
     x: Any
     y: Any
@@ -42,7 +42,8 @@ class HeldOut:
 
 
 def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOut | None:
-    """Return the rows passed as X_val, y_val and sample_weight_val, or None."""
+    """Return the rows passed as X_val, y_val and sample_weight_val; None if all three are None.
+    ValueError or TypeError if one of the first two is missing, or they do not match."""
     X, y, weight = validation
     if X is None and y is None and weight is None:
         return None
@@ -67,7 +68,8 @@ def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) ->
 
 
 def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
-    """Check sample weights as scikit-learn does; none may be negative."""
+    """Return sample weights as an array of this dtype, checked as scikit-learn does; ValueError,
+    with the argument's `name`, if one is negative or not finite, or they are not one per row."""
     how: dict[str, Any] = {"dtype": dtype, "ensure_non_negative": True}
     refuse_too_large(weight, name, "scale the weights")
     try:
@@ -80,8 +82,9 @@ def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") ->
 def validation_split(
     est: Attributes, rows: Rows, weighted: bool
 ) -> tuple[Rows, HeldOut, np.ndarray]:
-    """Split off a fraction of the rows for validation; return training rows, validation rows, and
-    the indices of the first."""
+    """Return training rows, validation rows (`validation_fraction` of them, drawn by the
+    estimator's RandomState), and the indices of the first. Two classes are stratified, more are
+    not, as in scikit-learn. ValueError if fewer than two rows are for validation."""
     if not est.validation_fraction:
         raise ValueError(
             f"validation_fraction={est.validation_fraction!r} holds out no rows, and "
@@ -112,8 +115,8 @@ def validation_split(
 
 
 class ValidationScorer:
-    """Scores the validation rows with the estimator's present weights; calling it returns the
-    loss."""
+    """Scores the validation rows with the estimator's present weights: a call returns their loss
+    and sets `score`, which without `scoring` is NaN if outputs are not finite."""
 
     def __init__(self, est: Attributes, held_out: HeldOut, loss: PenalisedLoss) -> None:
         self.est, self.held_out, self.loss = est, held_out, loss
@@ -144,7 +147,8 @@ def _score(est: Attributes, held_out: HeldOut, output: np.ndarray) -> float:
 
 
 def without_encoder(est: Attributes) -> Any:
-    """Return the estimator for rows that are encoded already and have no column names."""
+    """Return a shallow copy of the estimator for rows that are encoded already and have no column
+    names."""
     other: Any = copy.copy(est)
     other.n_features_in_ = est.coefs_[0].shape[0]
     other.__dict__.pop("feature_names_in_", None)
@@ -154,8 +158,8 @@ def without_encoder(est: Attributes) -> Any:
 
 
 def scoring_program(outputs: int, loss: PenalisedLoss, dtype: str) -> Program:
-    """Return a program that computes, from raw outputs z, the outputs and each row's weighted
-    loss."""
+    """Return a program that computes, from raw outputs z, targets y and weights, the outputs and
+    each row's weighted loss."""
 
     def make() -> Program:
         builder = GraphBuilder()

@@ -2,8 +2,8 @@
 
 In: arrays, lists, data frames. Out: whether scikit-learn's checks would pass without changes, so
 that they can be skipped (they take as long as some epochs of a small network); or an error that
-names the argument, the row, the value and the fix, where NumPy would convert it to another number
-or raise an unspecific error.
+names the argument, the row, the value and the fix, if NumPy would convert the value to another
+number or raise an unspecific error.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def is_column(y: Any) -> bool:
-    """Return whether labels are an array of integers or texts that needs no checks."""
+    """Return whether labels are a 1-D array of integers, booleans or texts, which needs no
+    checks."""
     return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
 def is_table(X: Any) -> bool:
-    """Return whether rows are an array of finite float32 or float64."""
+    """Return whether rows are a 2-D array, not empty, of finite float32 or float64."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0:
         return False
     return X.dtype in FLOATS and _is_finite(X)
 
 
 def is_training(X: Any, y: Any) -> bool:
-    """Return whether rows (C-contiguous) and their labels or targets are arrays that need no
+    """Return whether rows (C-contiguous) and as many labels or targets are arrays that need no
     checks."""
     if type(y) is not np.ndarray or y.ndim not in (1, 2) or y.size == 0:
         return False
@@ -43,15 +44,16 @@ def is_training(X: Any, y: Any) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """Return whether all numbers are finite: a finite sum has finite parts, and needs no second
-    array."""
+    """Return whether the sum of the numbers is finite. Then all are finite; it needs no second
+    array. Very large numbers, whose sum overflows, give False, too."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(numbers.sum()))
 
 
 def refuse_mixed(y: Any, name: str = "y") -> None:
-    """Raise TypeError if labels mix strings and numbers, or one is missing (scikit-learn reports
-    NaN among numbers); ValueError for an integer of more than 64 bits."""
+    """Raise TypeError if 1-D labels mix strings and numbers, or one is missing (NaN among numbers
+    is left to scikit-learn's error); ValueError for an integer of more than 64 bits. `name` is that
+    of the argument."""
     refuse_long(y, name)
     listed = isinstance(y, (list, tuple))
     labels: Any = np.asarray(y, dtype=object) if listed else np.asarray(y)
@@ -63,7 +65,7 @@ def refuse_mixed(y: Any, name: str = "y") -> None:
         if known is None and (True in kinds or not (theirs or isinstance(label, float))):
             raise TypeError(
                 f"{name} has {label!r} among its labels, in row {row} (counted from 0); drop the "
-                "rows without a label, or give them one of their own"
+                "rows without a label, or give them a label"
             )
     if len(kinds) == 2:
         text = next(label for label in labels if isinstance(label, str))
@@ -75,7 +77,8 @@ def refuse_mixed(y: Any, name: str = "y") -> None:
 
 
 def refuse_no_numbers(y: Any, name: str = "y") -> None:
-    """Raise ValueError if a target is not a number, or is missing."""
+    """Raise ValueError if a target is a date, a text that is not a number, beyond float64, or
+    missing (NaN only for "y": that of validation rows is refused later)."""
     try:
         array = np.asarray(y)
     except ValueError:  # rows of several lengths, of which scikit-learn tells
@@ -109,7 +112,8 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
 
 
 def refuse_cells(X: Any) -> None:
-    """Raise ValueError for a date, a time span or a number beyond float64 among Python objects."""
+    """Raise ValueError if a cell is a NumPy date or time span, or a number beyond float64, in
+    columns of Python objects."""
     for name, cells in object_columns(X):
         for row, cell in enumerate(cells):
             if type(cell) in TIMES:
@@ -124,7 +128,7 @@ def refuse_cells(X: Any) -> None:
 
 
 def unreadable_column_error(column: FrameColumn) -> ValueError:
-    """Return the error for a column that is neither numeric nor text."""
+    """Return (not raise) the error for a column that is neither numeric nor categorical."""
     way = "turn it into numbers or leave it out"
     if column.kind == "date":
         way = (
@@ -138,7 +142,8 @@ def unreadable_column_error(column: FrameColumn) -> ValueError:
 
 
 def refuse_too_large(numbers: Any, name: str, way: str) -> None:
-    """Raise ValueError for a Python number beyond float64 in y or in weights."""
+    """Raise ValueError for a Python number beyond float64 in y or in weights; `way` is the advice
+    in its message."""
     for row, cell in _objects(numbers):
         if exceeds_float64(cell):
             raise too_large_error(name, cell, f"row {row}", way)
@@ -156,7 +161,7 @@ def refuse_long(labels: Any, name: str = "y") -> None:
 
 
 def exceeds_float64(cell: Any) -> bool:
-    """Return whether a Python number is too large for float64."""
+    """Return whether a Python integer or fraction is too large for float64; False for others."""
     if not isinstance(cell, EXACT):
         return False
     try:
@@ -173,7 +178,7 @@ def too_large_error(name: str, cell: Any, where: str, way: str) -> ValueError:
 
 
 def _objects(given: Any) -> list[tuple[int, Any]]:
-    """Yield each cell with its row, if the cells are Python objects."""
+    """Return each cell with its row; an empty list unless the cells are Python objects."""
     array = as_objects(given)
     if array is None:
         return []
@@ -182,6 +187,7 @@ def _objects(given: Any) -> list[tuple[int, Any]]:
 
 
 def _size(cell: int | Fraction) -> str:
-    """Return the size of a number as text; Python refuses to print more than 4300 digits."""
+    """Return the order of magnitude of a number as text: Python refuses to print more than 4300
+    digits."""
     digits = math.log10(abs(cell.numerator)) - math.log10(cell.denominator)
     return f"a number of about {'-' if cell < 0 else ''}1e+{digits:.0f}"

@@ -154,7 +154,7 @@ def _check_replaceable(place: Path, overwrite: bool) -> None:
         with RunFile.read(place, "rw") as file:
             found = None if overwrite else extent_json(file)
     except ModelFileError as error:
-        why = f"cannot be replaced ({error})" if is_run(place) else "is there and no run file"
+        why = f"cannot be replaced ({error})" if is_run(place) else "is there and is not a run file"
         raise OutputError(f"{place} {why}; name another place with --record") from None
     if found is not None:
         finish = f", or finish it: glassnet resume {place}" if found[1] else ""

@@ -55,7 +55,7 @@ class TargetModels:
                 )
             return next(iter(self.models))
         if target not in self.targets:
-            raise ModelFileError(f"{label} predicts {known}, not {target!r}; name one of its own")
+            raise ModelFileError(f"{label} predicts {known}, not {target!r}; name one of these")
         return self.models[self.targets.index(target)]
 
     def only(self, target: str | None, label: str) -> TargetModels:
