@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet import TabularRegressor
+from glassnet import TabularClassifier, TabularRegressor
 from glassnet.errors import TableError
+from glassnet.estimators.tabular.class_order import class_label
 from glassnet.estimators.tabular.contributions import contributions
 from glassnet.estimators.tabular.explanation import explain, explain_row
 from glassnet.estimators.tabular.fit_table import fit_table
@@ -176,6 +177,17 @@ def test_a_row_and_a_class() -> None:
         explain_row(model, opened, 3, of="maybe")
 
 
+def test_classes_are_named_by_the_labels_of_the_estimator() -> None:
+    x = {"a": [float(n) for n in range(40)]}
+    y = [n % 3 > 0 for n in range(40)]
+    est = TabularClassifier(max_epochs=1, class_weight={True: 2.0}).fit(x, y)
+    for place, label in enumerate(est.classes_):
+        found = est.explain_row(x, 3, of=label)
+        assert found.answer == pytest.approx(float(est.predict_proba(x)[3, place]))
+    labels = (True, np.False_, 1.0, np.int64(2), 0.5, "True", "1.0")
+    assert [*map(class_label, labels)] == ["true", "false", "1", "2", "0.5", "True", "1.0"]
+
+
 def test_the_nearest_rows_by_hand(tmp_path: Path) -> None:
     """Of a column from 0 to 39 the nearest of 10.2 are 10, 11, 9, …"""
     y = [float(2 * n) for n in range(40)]
@@ -189,6 +201,8 @@ def test_the_nearest_rows_by_hand(tmp_path: Path) -> None:
     assert [float(one.target) for one in found.rows] == [20.0, 22.0, 18.0]
     with pytest.raises(TableError, match="has no row 2"):
         est.nearest_rows({"a": [3.0, 10.2]}, 2, {"a": [1.0]}, [1.0])
+    with pytest.raises(TableError, match="count=-1 asks for no rows; pass 1 or more"):
+        est.nearest_rows({"a": [3.0, 10.2]}, 1, {"a": [1.0]}, [1.0], count=-1)
 
 
 def test_the_command_shows_the_nearest_rows(tmp_path: Path) -> None:

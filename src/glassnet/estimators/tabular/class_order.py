@@ -31,7 +31,7 @@ def target_kind(order: OfClasses, y: Any) -> str:
             f"class_order={order!r} names no classes; pass them from the lowest to the highest, "
             "such as ['low', 'medium', 'high'], or False for none"
         )
-    return f"{ORDERED}:{json.dumps([_label(one) for one in order])}"
+    return f"{ORDERED}:{json.dumps([class_label(one) for one in order])}"
 
 
 def _own_order(y: Any) -> list[Any] | None:
@@ -44,8 +44,9 @@ def _own_order(y: Any) -> list[Any] | None:
     return found if len(found) > 1 else None
 
 
-def _label(value: Any) -> str:
-    """Return the text of a class in a table."""
+def class_label(value: Any) -> str:
+    """Return the text of a class in a model: 1 and 1.0 are "1", True is "true"."""
     plain: Any = value.item() if hasattr(value, "item") else value
-    number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
-    return number_label(float(plain)) if number else str(plain)
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    return number_label(float(plain)) if isinstance(plain, (int, float)) else str(plain)

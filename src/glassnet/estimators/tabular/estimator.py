@@ -23,7 +23,7 @@ from glassnet.arguments import with_foreign_names
 from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.base_tabular import Target, test_pair
-from glassnet.estimators.tabular.class_order import OfClasses, target_kind
+from glassnet.estimators.tabular.class_order import OfClasses, class_label, target_kind
 from glassnet.estimators.tabular.each_target import fit_each, forget_others, several_columns
 from glassnet.estimators.tabular.explainable import ExplainableTabular
 from glassnet.estimators.tabular.table_model import TableModel
@@ -154,7 +154,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         if not isinstance(asked, dict):
             return BALANCED if asked else None
         asked = cast("dict[Any, Any]", asked)
-        return {str(label): float(weight) for label, weight in asked.items()}
+        return {class_label(label): float(weight) for label, weight in asked.items()}
 
     def _scoring(self) -> Scoring:
         return replace(super()._scoring(), threshold=self.threshold)

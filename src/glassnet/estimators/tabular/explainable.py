@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from glassnet.estimators.tabular.base_tabular import BaseTabular
+from glassnet.estimators.tabular.class_order import class_label
 from glassnet.estimators.tabular.each_target import check_single
 from glassnet.estimators.tabular.explanation import (
     Explanation,
@@ -119,7 +120,7 @@ class ExplainableTabular(BaseTabular):
         """
         check_is_fitted(self)
         check_single(self, "explain_row")
-        found = None if of is None else str(of)
+        found = None if of is None else class_label(of)
         return explain_row(self.model_, self._table(X), int(row), of=found)
 
     @computed_to_nearest
@@ -138,7 +139,7 @@ class ExplainableTabular(BaseTabular):
             The training rows and their targets, which the model does not store; rows without a
             target are left out.
         count : int, default=5
-            Number of rows to return, or all if there are fewer.
+            Number of rows to return, 1 or more; all if there are fewer.
 
         Returns
         -------
@@ -151,7 +152,7 @@ class ExplainableTabular(BaseTabular):
         GlassnetError
             If the estimator has several targets.
         TableError
-            If X has no such row, or a column is missing.
+            If X has no such row, a column is missing, or `count` is less than 1.
         ValueError
             If the training rows and their targets differ in length.
         """

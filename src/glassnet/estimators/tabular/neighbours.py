@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.errors import TableError
 from glassnet.rounding import computed_to_nearest
 
 if TYPE_CHECKING:
@@ -70,10 +71,13 @@ def nearest_rows(
     """Return the `count` rows of the training table that are nearest to a row of a table, by the
     Euclidean distance of the encoded inputs: scaled numbers, and 0 and 1 for categories.
 
-    `row` is an index, from 0; TableError if the table has no such row. Training rows without a
+    `row` is an index, from 0; TableError if the table has no such row, or `count` is less than 1.
+    Training rows without a
     target are left out. Of equal distances, the first row comes first.
     """
     table.require_row(row)
+    if count < 1:
+        raise TableError(f"count={count} asks for no rows; pass 1 or more")
     schema = model.schema
     places = np.flatnonzero(~schema.target.read(schema.opened(training))[1])
     x = schema.encode(schema.load(training), places).x.astype(np.float64)
