@@ -232,19 +232,19 @@ def test_errors_about_data() -> None:
     est = MLPClassifier(**QUICK).fit(X, LABELS)
     with pytest.raises(ValueError, match="X has 3 features, but MLPClassifier is expecting 4"):
         est.predict(X[:, :3])
-    with pytest.raises(ValueError, match=r'contains NaN.*missing="indicator" takes them'):
+    with pytest.raises(ValueError, match=r'contains NaN.*missing="indicator" allows them'):
         est.predict(np.full((1, 4), np.nan))
     with pytest.raises(
         ValueError, match=r"could not convert string to float.*categorical_features"
     ):
         est.fit([["a", 1.0], ["b", 2.0]], [0, 1])
-    with pytest.raises(ValueError, match="y_val has the label 7, which y has not"):
+    with pytest.raises(ValueError, match="y_val has the label 7, which is not a class of y"):
         est.fit(X, LABELS, X_val=X[:1], y_val=[7])
     with pytest.raises(ValueError, match="go together; y_val is missing"):
         est.fit(X, LABELS, X_val=X)
     with pytest.raises(ValueError, match="X_val has 150 rows and y_val has 9; wanted"):
         est.fit(X, LABELS, X_val=X, y_val=LABELS[:9])
-    with pytest.raises(ValueError, match="threads=1 and n_jobs=2 say the same thing"):
+    with pytest.raises(ValueError, match="threads=1 and n_jobs=2 mean the same"):
         MLPClassifier(threads=1, n_jobs=2).fit(X, LABELS)
     with pytest.raises(ValueError, match=r"y_val has shape \(\d+, 2\); wanted 1 number"):
         MLPRegressor(**QUICK).fit(X, NUMBERS, X_val=X, y_val=X[:, :2])

@@ -190,7 +190,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
             return self.threads
         if self.threads is not None:
             raise ValueError(
-                f"threads={self.threads} and n_jobs={self.n_jobs} say the same thing; give one"
+                f"threads={self.threads} and n_jobs={self.n_jobs} mean the same; pass one of them"
             )
         return thread_count(self.n_jobs)
 

@@ -33,6 +33,7 @@ class CachedCall:
     call: Call
 
     def fits(self, attributes: Mapping[str, Any], parts: list[np.ndarray]) -> bool:
+        """Return whether weights (`parts`) and activations are the objects it was made for."""
         same = (
             self.activation is attributes["activation"]
             and self.out == attributes["out_activation_"]

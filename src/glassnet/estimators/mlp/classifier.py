@@ -465,8 +465,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         unknown = np.setdiff1d(found, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y_val has the label {unknown.tolist()[0]!r}, which y has not; its classes are "
-                f"{self.classes_}"
+                f"y_val has the label {unknown.tolist()[0]!r}, which is not a class of y; its "
+                f"classes are {self.classes_}"
             )
         return self._label_binarizer.transform(y)
 

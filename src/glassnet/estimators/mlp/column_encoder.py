@@ -40,6 +40,7 @@ class EncodedColumns:
 
     @property
     def names(self) -> list[str]:
+        """The names of the column's inputs, as scikit-learn's encoders give them."""
         columns = [self.name] if self.values is None else [f"{self.name}_{v}" for v in self.values]
         return [*columns, *([f"missingindicator_{self.name}"] if self.gaps else [])]
 
@@ -85,6 +86,7 @@ class ColumnEncoder:
 
     @property
     def names(self) -> list[str]:
+        """The names of all inputs."""
         return [name for column in self.columns for name in column.names]
 
     def encode(self, X: Any) -> np.ndarray:

@@ -33,6 +33,7 @@ class CurrentRate(Schedule, in_files=False):
     state: OptimizerState | None = None
 
     def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+        """Return the present learning rate for each step, float64 [steps]."""
         assert self.state is not None
         return np.full(len(timeline.steps), self.state.learning_rate)
 
@@ -61,6 +62,7 @@ class SolverProgress(Resumable):
         self.watch.epoch_begin()
 
     def epoch_end(self, run: Run) -> bool:
+        """Append to the curves; return whether the training ends."""
         self._note(run)
         return self._has_ended()
 
@@ -96,6 +98,7 @@ class SolverProgress(Resumable):
         return stops or late
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return the values and arrays that a checkpoint stores."""
         notes = {name: getattr(self.est, name) for name in NOTED}
         return notes | {"learning_rate": float(self.est.learning_rate_init), "t": 0}, {}
 
@@ -123,6 +126,7 @@ class SolverProgress(Resumable):
             est.validation_scores_ = [*before["validation_scores_"], *self.scores]
 
     def series(self) -> dict[str, list[float]]:
+        """Return lists with a number per epoch, which a run file stores."""
         return {"scores": self.scores} if self.judge is not None else {}
 
 
@@ -159,6 +163,8 @@ class EpochProgress(SolverProgress):
         return int(max(1, min(most, run.epochs)))
 
     def epoch_end(self, run: Run) -> bool:
+        """Append to the curves, print if `verbose`, and set the next learning rate; return whether
+        the training ends."""
         est = self.est
         est.t_ += self._rows
         self._note(run)
@@ -172,6 +178,7 @@ class EpochProgress(SolverProgress):
         return self._has_ended(self._finished())
 
     def train_end(self, run: Run) -> None:
+        """Store the solver's state; with early stopping, restore the best weights."""
         self._count()
         if self._best is not None:
             run.model.W[...] = self._best

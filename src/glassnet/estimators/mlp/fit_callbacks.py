@@ -28,6 +28,7 @@ class CallbackContext:
         self._children = 0
 
     def subcontext(self, task_name: str = "") -> CallbackContext:
+        """Return the context of the next task inside of this one, such as an epoch."""
         self._children += 1
         name, number = self.estimator_name, self._children - 1
         return CallbackContext(self._callbacks, name, task_name, number, 0, self)
@@ -142,11 +143,13 @@ class FitCallbacks:
         self.epoch: Any = None
 
     def begin(self) -> None:
+        """Call the hooks at the beginning of the fit."""
         if self.active:
             self.context = self.est._init_callback_context(max_subtasks=self.est.max_iter)
             self.context.call_on_fit_task_begin(estimator=self.est, **self.given)
 
     def epoch_begin(self) -> None:
+        """Call the hooks at the beginning of an epoch."""
         if self.heard:
             self.epoch = self.context.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(
@@ -163,6 +166,7 @@ class FitCallbacks:
         )
 
     def end(self) -> None:
+        """Call the hooks at the end of the fit."""
         if self.active:
             if self.epoch is not None:  # an epoch was begun, but not trained
                 self.epoch.call_on_fit_task_end(estimator=self.est)

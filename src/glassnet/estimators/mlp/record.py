@@ -102,7 +102,7 @@ def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
     path, kind = est.record, type(est).__name__
     if values.get("estimator") != kind:
         by = values.get("estimator") or "glassnet.train or `glassnet fit`"
-        raise ValueError(f"{path} was recorded by {by}, not by {kind}; {kind} cannot go on with it")
+        raise ValueError(f"{path} was recorded by {by}, not by {kind}; {kind} cannot resume it")
     if not computes_alike(values["numerics_version"], repr(values["model"])):
         raise ValueError(
             f"{path} was recorded with numerics version {values['numerics_version']}, this program "
@@ -114,7 +114,7 @@ def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
         if name not in FREE and to_json(value) != known:
             raise ValueError(
                 f"{path} was recorded with {name}={known!r}, and this estimator has "
-                f"{name}={value!r}; a fit goes on with the parameters that it began with "
+                f"{name}={value!r}; a fit is resumed with the parameters that it began with "
                 f"({', '.join(FREE[:-2])} may differ)"
             )
 

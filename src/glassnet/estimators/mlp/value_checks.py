@@ -172,6 +172,7 @@ def exceeds_float64(cell: Any) -> bool:
 
 
 def too_large_error(name: str, cell: Any, where: str, way: str) -> ValueError:
+    """Return (not raise) the error for a number beyond float64."""
     return ValueError(
         f"{name} has {_size(cell)} in {where} (counted from 0), and float64 ends at 1.8e+308; {way}"
     )

@@ -226,7 +226,7 @@ def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> 
     metric = metric_of(asked.metric or main_metric(classes), classes, target.ordered)
     if metric.name == "rmsle" and (truth < 0).any():
         raise TableError(
-            f"rmsle is of numbers from 0 on, and the target {target.name!r} has some below 0; "
+            f"rmsle needs numbers of 0 or more, and the target {target.name!r} has negative ones; "
             "choose rmse or mae as the metric"
         )
     _check_threshold(asked, target)

@@ -245,7 +245,7 @@ class BaseTabular(BaseEstimator):
         if wrong:
             raise ValueError(
                 f"missing_values={self.missing_values!r} has {wrong[0]!r}; it is a list of texts, "
-                "such as ['NA', '-999']; None and NaN count as missing anyway"
+                "such as ['NA', '-999']; None and NaN are always missing"
             )
         return tuple(self.missing_values)
 

@@ -74,10 +74,12 @@ class ExaminedTable:
 
     @property
     def seed(self) -> int:
+        """The seed of the split."""
         return self.division.seed
 
     @property
     def without_target(self) -> int:
+        """The number of rows without a target."""
         return self.table.rows - len(self.rows)
 
     def split(self) -> Split:

@@ -374,7 +374,7 @@ def _check_prints(
         if not len(rows) or (name in known and fingerprint(rows) != known[name]):
             raise TableError(
                 f"{labels[name]} is not what it was when {run} was recorded: its {name} rows have "
-                "another SHA-256; bring back the table of then, or fit again with --record"
+                "another SHA-256; restore the table, or fit again with --record"
             )
 
 

@@ -96,6 +96,7 @@ class Recorded:
 
     @property
     def source(self) -> dict[str, Any]:
+        """The settings of the fit: its table and its options."""
         return self.values["source"]
 
     @property
@@ -208,7 +209,9 @@ def resume_fit(
         # another fit may have ended since it was read
         now = recorded_fit(recorded.run, recorded.trust)
         if now is None:
-            raise GlassnetError(f"{recorded.run} was replaced by another run just now; see it anew")
+            raise GlassnetError(
+                f"{recorded.run} was replaced by another run just now; look at it again"
+            )
         return _finish_fit(
             _with_epochs(replace(now, lock=lock, test=recorded.test), epochs),
             moved,

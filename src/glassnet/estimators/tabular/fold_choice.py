@@ -47,6 +47,8 @@ class FoldChoice(Resumable):
         self.weights: dict[int, NDArray[Any]] = {}
 
     def epoch_end(self, run: Run) -> None:
+        """For each fold, choose this epoch if it has the smallest loss on the other folds, and
+        store its weights. Epochs without a loss per fold are ignored."""
         if len(run.fold_losses) != len(self.shares):
             return
         self.seen += 1
@@ -65,6 +67,7 @@ class FoldChoice(Resumable):
         return self.seen == epochs and all(self.epochs)
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the choice, and the weights of the chosen epochs, for a checkpoint."""
         notes = ChoiceNotes(self.seen, tuple(self.losses), tuple(self.epochs))
         arrays = {f"{name}.epoch{epoch}": array for epoch, array in self.weights.items()}
         return {name: to_plain(notes)}, arrays
@@ -72,6 +75,7 @@ class FoldChoice(Resumable):
     def restore(
         self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], run: Run
     ) -> None:
+        """Restore the choice of a checkpoint, if it has one; ModelFileError if it is damaged."""
         if name not in notes:
             return
         try:

@@ -115,7 +115,7 @@ def peer_of(name: str) -> Peer:
         except ImportError as error:
             raise GlassnetError(
                 f"{peer.package} cannot be loaded ({error}); install it with "
-                f"`pip install {peer.package}`, or take forest or boosting, which are there"
+                f"`pip install {peer.package}`, or choose forest or boosting, which are installed"
             ) from None
     return peer
 

@@ -55,6 +55,7 @@ class PhaseHistory:
 
     @property
     def seconds(self) -> float:
+        """The seconds of compiling and training."""
         return self.compile_seconds + self.train_seconds
 
 

@@ -34,6 +34,7 @@ class KnownMetric:
     """The names of metrics that a file may have: full names, no aliases."""
 
     def holds(self, value: str) -> bool:
+        """Return whether a text is such a name."""
         level = _quantile_of(value)
         return value in METRICS or (level is not None and value == quantile_metric(level).name)
 

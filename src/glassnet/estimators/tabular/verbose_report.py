@@ -20,6 +20,7 @@ class VerboseReport:
         self.aloud, self.what = aloud, ""
 
     def say(self, text: str) -> None:
+        """Print a line, if lines are to be printed."""
         if self.aloud:
             print(text)
 
@@ -50,6 +51,6 @@ class VerboseReport:
         """Print the score, with its standard error and that of the constant prediction."""
         self.say(
             f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {plural(score.rows, 'row')} "
-            "that the scored network has not seen; always "
-            f"{score.constant_answer}: {score.constant:.6g}"
+            "that the scored network has not seen; constant (always "
+            f"{score.constant_answer}) {score.constant:.6g}"
         )
