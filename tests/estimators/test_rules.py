@@ -119,7 +119,7 @@ def test_a_quantile_holds_its_share_and_scores_honestly() -> None:
 @pytest.mark.parametrize(
     ("asked", "target", "told"),
     [
-        (Scoring("rmsle"), NUMBER, "'y' has some below 0"),
+        (Scoring("rmsle"), NUMBER, "'y' has negative ones"),
         (Scoring(threshold=0.3), NUMBER, "'y' has numbers; leave it out"),
         (
             Scoring(threshold=0.3),
