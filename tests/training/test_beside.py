@@ -311,11 +311,11 @@ def test_a_second_ctrl_c_waits_for_the_thread_too() -> None:
     [
         (1, 2, 1.4, 0.41, True),  # a free processor: twice the compile time of 0.2 s
         (1, 2, 1.4, 0.39, False),
-        (2, 2, 1.4, 1.61, True),  # none: eight times
-        (2, 2, 1.4, 1.59, False),
-        (1, 1, 0.0, 1.59, False),
-        (1, 2, 1.6, 1.61, True),  # others have both processors
-        (1, 2, 1.6, 1.59, False),
+        (2, 2, 1.4, 4.01, True),  # none: twenty times
+        (2, 2, 1.4, 3.99, False),
+        (1, 1, 0.0, 3.99, False),
+        (1, 2, 1.6, 4.01, True),  # others have both processors
+        (1, 2, 1.6, 3.99, False),
     ],
 )
 def test_when_it_pays(threads: int, granted: int, load: float, left: float, pays: bool) -> None:

@@ -19,7 +19,7 @@ from glassnet.run.threads import thread_count
 
 THREAD = "glassnet compiles"
 WORTH_SPARE = 2.0  # shortest remaining training, in compile times, if a processor is free
-WORTH_SHARED = 8.0  # the same if none is free, so that compiling slows the training down
+WORTH_SHARED = 20.0  # the same if none is free, so that compiling slows the training down
 PAUSE = 0.02  # seconds: considering takes about as long as a short epoch
 BUSY = 0.5  # load above which the last processor does not count as free
 
