@@ -79,7 +79,11 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "rows of X_val": (validated(X_val=X[:5]), ValueError, "X_val has 5 rows and y_val has 150"),
     "gaps in X_val": (validated(X_val=GAP), ValueError, "X_val: Input X contains NaN. missing="),
     "no X_val": (validated(X_val=X[:0], y_val=[]), ValueError, "X_val: Found array with 0 sample"),
-    "a new label": (validated(y_val=LABELS + 1), ValueError, "y_val has the label 3, which y has"),
+    "a new label": (
+        validated(y_val=LABELS + 1),
+        ValueError,
+        "y_val has the label 3, which is not a",
+    ),
     "mixed y_val": (validated(y_val=MIXED), TypeError, "y_val has strings and numbers"),
     "two labels": (validated(y_val=TWO), ValueError, "y_val has shape (150, 2); wanted one label"),
     "weights of 2 columns": (
