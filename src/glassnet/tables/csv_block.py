@@ -63,18 +63,22 @@ class Block:
 
     @property
     def line_byte(self) -> int:
+        """Return the byte that ends a line: CR if lines end with CR alone, else LF."""
         return _CR if self.line_end == "\r" else _LF
 
     @cached_property
     def quotes(self) -> NDArray[np.int64]:
+        """Return the positions of all quotes, ascending."""
         return np.flatnonzero(self.data == _QUOTE)
 
     @cached_property
     def delimiters(self) -> NDArray[np.int64]:
+        """Return the positions of the delimiters outside quotes, ascending."""
         return _outside_quotes(np.flatnonzero(self.data == self.delimiter), self.quotes)
 
     @cached_property
     def breaks(self) -> NDArray[np.int64]:
+        """Return the positions of the line ends outside quotes, ascending; of CR LF, of the LF."""
         return _outside_quotes(np.flatnonzero(self.data == self.line_byte), self.quotes)
 
     def records(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -307,7 +307,7 @@ def _thousands_points(table: Table, name: str, plain: _Decision) -> _Decision:
         return plain
     value = pointed[0].replace(".", "")
     text = f"has numbers such as {pointed[0]}, read as {value}, since others have decimal commas"
-    way = hint("if its points stand before decimals pass ", Option("kind", "number:.", name))
+    way = hint("if the point is the decimal sign pass ", Option("kind", "number:.", name))
     form = Form(name, "number", decimal=",", thousands=".")
     return _Decision(form, (Note("thousands", text, name, way),))
 

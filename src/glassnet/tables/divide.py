@@ -1,4 +1,4 @@
-"""Decide how the rows of a table are split, so that the score is honest.
+"""Decide how the rows of a table are split, so that the score is not biased.
 
 In: a table, the cells of the columns that a model uses, and the user's options. Out: the `Division`
 of the rows, the options with all decisions, and notes.
@@ -58,6 +58,7 @@ class SplitOptions:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Return the columns that the options name: group, order, weights."""
         found = self.group, self.order, self.weights.column
         return tuple(name for name in found if name is not None)
 
@@ -156,9 +157,8 @@ def division_doubts(
     different = np.unique(keys[rows], return_index=True)[1]
     if near_rows(cells, rows[different], seed):
         text = (
-            "most rows stand in small groups of nearly equal ones, as repeated measurements of one "
-            "thing do; such rows stand on both sides of the division, so that the score may be far "
-            "too good"
+            "most rows are in small groups of nearly equal rows, such as repeated measurements; if "
+            "rows of one group are on both sides of the split, the score is much too good"
         )
         way = hint("if a column says which rows belong together name it with ", Option("group"))
         notes.append(Note("near twins", text, "", way, True))
@@ -169,10 +169,10 @@ def _about_equal(rows: int, repeated: int, together: bool) -> Note:
     are = "equals an earlier one" if repeated == 1 else "equal an earlier one"
     text = f"{plural(repeated, 'row')} of {rows:,} {are} in all columns but the target; "
     if together:
-        text += "equal rows stay on one side, so that no row is scored by its double"
-        way = hint("to divide them as others pass ", Option("equal-rows", "apart"))
+        text += "equal rows stay on one side, so that no scored row has a duplicate in training"
+        way = hint("to split them like others pass ", Option("equal-rows", "apart"))
         return Note("equal rows", text, "", way)
-    text += "since the columns have few values, that is by chance, and they are divided as others"
+    text += "since the columns have few values, chance explains that; they are split like others"
     way = hint("to keep them on one side pass ", Option("equal-rows", "together"))
     return Note("equal rows", text, "", way)
 

@@ -55,15 +55,18 @@ class NumberEncoder:
 
     @staticmethod
     def fit(name: str, numbers: Numbers, rows: NDArray[np.int64]) -> NumberEncoder:
+        """Return the encoder fitted on the given rows only."""
         values, missing = numbers.values[rows], numbers.missing[rows]
         centre, scale = _robust(values[~missing])
         return NumberEncoder(name, centre, scale, bool(missing.any()))
 
     @property
     def inputs(self) -> list[str]:
+        """Return the names of the inputs."""
         return [self.name, f"{self.name} missing"] if self.flag else [self.name]
 
     def encode(self, cells: Numbers) -> Encoded:
+        """Return the inputs of cells [rows, inputs], and how many are missing or unknown."""
         x = _scale_numbers(cells, self.centre, self.scale)
         parts = [x, cells.missing.astype(np.float64)] if self.flag else [x]
         return Encoded(np.column_stack(parts), int(cells.missing.sum()))
@@ -96,6 +99,7 @@ class CategoryEncoder:
 
     @staticmethod
     def fit(name: str, texts: Texts, rows: NDArray[np.int64]) -> CategoryEncoder:
+        """Return the encoder fitted on the given rows only."""
         counts: Counter[Any] = Counter(texts[rows].tolist())
         lost = counts.pop(None, 0)
         ranked = sorted(counts, key=lambda level: (-counts[level], level))
@@ -123,6 +127,7 @@ class CategoryEncoder:
 
     @property
     def inputs(self) -> list[str]:
+        """Return the names of the inputs."""
         names = [f"{self.name}={level}" for level in self.levels]
         names += [f"{self.name} missing"] * self.flag + [f"{self.name} unknown"] * self.rare
         if self.statistics is None:
@@ -185,13 +190,16 @@ class BooleanEncoder:
 
     @staticmethod
     def fit(name: str, texts: Texts, rows: NDArray[np.int64]) -> BooleanEncoder:
+        """Return the encoder fitted on the given rows only."""
         return BooleanEncoder(name, any(text is None for text in texts[rows].tolist()))
 
     @property
     def inputs(self) -> list[str]:
+        """Return the names of the inputs."""
         return [self.name, f"{self.name} missing"] if self.flag else [self.name]
 
     def encode(self, cells: Texts) -> Encoded:
+        """Return the inputs of cells [rows, inputs], and how many are missing or unknown."""
         words = [None if text is None else str(text).lower() for text in cells.tolist()]
         values = np.array([_SIGNS.get(word or "", 0.0) for word in words])
         missing = np.array([word is None for word in words])
@@ -221,6 +229,7 @@ class DateEncoder:
 
     @staticmethod
     def fit(name: str, times: Numbers, rows: NDArray[np.int64]) -> DateEncoder:
+        """Return the encoder fitted on the given rows only."""
         values, missing = times.values[rows], times.missing[rows]
         present = values[~missing]
         centre, scale = _robust(np.floor(present / _DAY))
@@ -238,11 +247,13 @@ class DateEncoder:
 
     @property
     def inputs(self) -> list[str]:
+        """Return the names of the inputs."""
         names = [self.name, *(f"{self.name} month {month}" for month in self.months)]
         names += [f"{self.name} weekday {day}" for day in self.weekdays]
         return names + [f"{self.name} time"] * self.clock + [f"{self.name} missing"] * self.flag
 
     def encode(self, cells: Numbers) -> Encoded:
+        """Return the inputs of cells [rows, inputs], and how many are missing or unknown."""
         values, missing = cells.values, cells.missing
         days = Numbers(np.floor(values / _DAY), missing)
         parts = [_scale_numbers(days, self.centre, self.scale)]

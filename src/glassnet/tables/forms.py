@@ -55,7 +55,7 @@ class Form:
         if len(self.units) != len(self.factors) and self.kind != "date":
             raise ValueError(f"{len(self.units)} units have {len(self.factors)} factors")
         if self.decimal == self.thousands:
-            raise ValueError("one sign stands before decimals and between thousands")
+            raise ValueError("the decimal sign and the thousands separator are the same")
         if self.kind == "date" and not self.formats:
             raise ValueError("a date has no format")
 
@@ -140,7 +140,7 @@ def _clock_sql(text: str) -> str:
     return f"list_transform([{found}], lambda f: {result})[1]"
 
 
-# Parts of a length of time, by what one is worth in seconds, and how they are written.
+# Parts of a duration: the seconds of one, and its spellings.
 SPANS = (
     (604800, "weeks|week|wks|wk|w|wochen|woche"),
     (86400, "days|day|d|tage|tag"),

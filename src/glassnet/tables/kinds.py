@@ -61,6 +61,7 @@ class Column:
 
     @property
     def used(self) -> bool:
+        """Return whether the column is an input, rather than left out."""
         return self.cells is not None
 
 
@@ -360,7 +361,7 @@ def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
         f"{brief(text)!r} with {brief(one_of[text])!r}" for text in sorted(one_of)[:3]
     )
     more = ", …" if len(one_of) > 3 else ""
-    text = f"spells values in several ways; {shown}{more} are joined"
+    text = f"spells values in several ways; {shown}{more} are merged"
     way = hint("to keep them apart pass ", Option("kind", "category:exact", name))
     return Note("spelling", text, name, way)
 

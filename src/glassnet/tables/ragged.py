@@ -48,7 +48,7 @@ def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
         return lines
     repairs: list[Note] = []
     if loose:
-        repairs.append(Note("quotes", "quotes inside of fields are taken as they stand"))
+        repairs.append(Note("quotes", "quotes inside fields are part of the text"))
     elif not usual:
         repairs.append(Note("quotes", "fields have single quotes, or quotes after backslashes"))
     rows = _with_first_name(rows, repairs)

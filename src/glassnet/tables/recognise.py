@@ -283,19 +283,19 @@ def _example(
     if form.units:
         units = ", ".join(form.units)
         scaled = any(factor != 1 for factor in form.factors)
-        how = ", each with what it is worth" if scaled else ""
+        how = ", each converted by its factor" if scaled else ""
         one = next(
             (t for t in odd if any(u in t.lower() for u in form.units)), odd[0] if odd else ""
         )
         several = len(set(form.units) & _MONEY) > 1
         if several:
-            how = ", whose numbers are taken as they stand, without any rate of exchange"
+            how = ", whose numbers are not converted by any rate of exchange"
         text = f"has numbers with a unit ({units}){how}, such as {one!r}"
         notes.append(Note("unit", text, name, way, several))
     elif odd and not form.ranges and not doubted:
-        signs = [f"{form.decimal!r} before decimals"]
+        signs = [f"{form.decimal!r} is the decimal sign"]
         if form.thousands:
-            signs.append(f"{form.thousands!r} between thousands")
+            signs.append(f"{form.thousands!r} the thousands separator")
         text = f"has numbers written like {odd[0]!r}: {' and '.join(signs)}"
         notes.append(Note("number signs", text, name, way))
     if form.ranges:
@@ -441,7 +441,7 @@ def find_span(name: str, counts: Mapping[str, int]) -> FoundForm | None:
     strange = tuple(text for text in texts if text not in found)
     one = max(found, key=lambda text: found[text])
     note = Note(
-        "span", f"has lengths of time such as {one!r}, read as seconds", name,
+        "span", f"has durations such as {one!r}, read as seconds", name,
         hint("to leave them as text pass ", Option("kind", "category", name)),
     )  # fmt: skip
     return FoundForm(Form(name, "span"), (note,), strange)

@@ -209,8 +209,8 @@ def repeated_ids(texts: Mapping[str, Any]) -> list[Note]:
             continue
         text = (
             f"has {plural(different, 'different value')} in {plural(len(present), 'row')}; if "
-            "rows of one value belong together, the score is too good, since they stand on both "
-            "sides of the division"
+            "rows of one value belong together, the score is too good, since they are on both "
+            "sides of the split"
         )
         way = hint("to keep them on one side pass ", Option("group", name))
         notes.append(Note("repeated id", text, name, way, True))

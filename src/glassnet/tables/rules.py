@@ -83,13 +83,13 @@ DATES = (
     Rule("epoch", "seconds or milliseconds since 1970 under a name such as created_at", "dates",
          "{kind COLUMN=number}"),
     Rule("clock", "times such as 14:30 or 2:30 PM", "seconds", "{kind COLUMN=category}"),
-    Rule("span", "lengths of time such as 1h 30m, 2 days, PT45M", "seconds",
+    Rule("span", "durations such as 1h 30m, 2 days, PT45M", "seconds",
          "{kind COLUMN=category}"),
 )  # fmt: skip
 
 NUMBERS = (
-    Rule("number signs", "decimal commas, signs between thousands, real minus signs, brackets",
-         "numbers; which sign stands before decimals is decided from all cells",
+    Rule("number signs", "decimal commas, thousands separators, real minus signs, brackets",
+         "numbers; all cells together decide which is the decimal sign",
          "{kind COLUMN=number:,}, {decimal ,}"),
     Rule("thousands", "numbers such as 1,193 that could have a decimal comma",
          "thousands; with a doubt where others speak against it", "{decimal ,}"),
@@ -124,13 +124,13 @@ KINDS = (
          "its logarithm (of it plus 1 for counts with zeros) is learnt; predictions are means, and "
          "they and the score are in its own unit", "{target-scale plain}"),
     Rule("ordered classes", "{ordered ORDER}, or an ordered categorical of pandas",
-         "the classes stand in that order, and have scores of distance", ""),
+         "the classes have that order, and scores of distance", ""),
     Rule("rare class", "classes of one row", "a class, with a doubt", "{sql}"),
 )  # fmt: skip
 
 DIVISION = (
     Rule("equal rows", "rows that are equal in all columns but the target (left-out columns do not "
-         "count)", "kept on one side of the score, unless the columns have so few values that "
+         "count)", "on one side of the split, unless the columns have so few values that "
          "equal rows are to be expected", "{equal-rows together}, {equal-rows apart}"),
     Rule("group", "the column that {group} names",
          "rows of one value stay on one side; the column is not an input", ""),

@@ -124,6 +124,7 @@ class _QueryParts:
     reads: bool = False  # whether it calls a function that reads files
 
     def add(self, item: _Object) -> None:
+        """Record what one JSON object of the parsed query names, and what is refused in it."""
         texts = item.texts
         kind = texts.get("type", "")
         if texts.get("error_message"):

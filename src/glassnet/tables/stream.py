@@ -44,6 +44,7 @@ class Stream:
 
     @property
     def rows(self) -> int:
+        """Return the number of rows of all files."""
         return sum(file.rows for file in self.files)
 
     def described(self) -> dict[str, Any]:

@@ -93,9 +93,11 @@ class ParquetRows:
 
     @property
     def rows(self) -> int:
+        """Return the number of rows."""
         return sum(self.groups)
 
     def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
+        """Yield the columns, as `RowFile.cuts`."""
         parts = ", ".join(f"{self._number(name)} AS r{i}" for i, name in enumerate(names))
         source = f"read_parquet({file_sql(self.path)}, file_row_number = true{PLAIN})"
         for first, last in row_spans(self.groups, size):
@@ -181,6 +183,7 @@ class ArrowRows:
     rows: int
 
     def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
+        """Yield the columns, as `RowFile.cuts`; a part ends with its record batch."""
         arrow, ipc = _pyarrow(self.path)
         places = [list(self.columns).index(name) for name in names]
         kept = sorted(set(places))

@@ -63,6 +63,7 @@ class Table:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Return the names of the columns, in the order of the file."""
         return tuple(self.columns)
 
     def require(self, name: str) -> None:

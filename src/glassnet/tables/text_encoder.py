@@ -65,6 +65,7 @@ class TextEncoder:
 
     @staticmethod
     def fit(name: str, texts: Texts, rows: Ints) -> TextEncoder:
+        """Return the encoder fitted on the given rows only, without target statistics."""
         cells = texts[rows]
         common = _commonest(cells, MOST_GRAMS)
         missing = any(text is None for text in cells.tolist())
