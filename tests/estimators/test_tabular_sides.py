@@ -23,7 +23,7 @@ def people() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_near_twins_are_warned_of() -> None:
     x, y, _ = people()
-    with pytest.warns(TableWarning, match="small groups of nearly equal ones"):
+    with pytest.warns(TableWarning, match="small groups of nearly equal rows"):
         est = TabularClassifier(max_epochs=30).fit(x, y)
     assert est.score_.value > 0.9
 
