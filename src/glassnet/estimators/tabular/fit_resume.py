@@ -138,9 +138,12 @@ def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
 
 
 def model_path(recorded: Recorded, moved: str | None) -> str:
-    """Return the path of the model that the run file names. UntrustedError, with all files that the
-    run asks for, if one is outside the run's folder and the run is not trusted; OutputError if
-    another file than this run's model is there. `moved` is the new path of the table."""
+    """Return the path of the model that the run file names. `moved` is the new path of the table.
+
+    Unless the run is trusted, UntrustedError, with all files that it asks for, if it would read one
+    outside its folder, or write one that is not a visible .safetensors file in it. OutputError if
+    another file than this run's model is there.
+    """
     run, path = recorded.run, recorded.model
     reads: list[Any] = []
     if _needs_table(recorded):
@@ -170,7 +173,7 @@ def model_path(recorded: Recorded, moved: str | None) -> str:
 
 def note_model(run: str | Path, path: str) -> None:
     """Store the digest of the model file in a run file that names it, so that only this fit
-    replaces it. Nothing is raised if that fails; the model must be named with -o next time."""
+    replaces it. A GlassnetError is suppressed: then the model must be named with -o next time."""
     with suppress(GlassnetError), RunFile.append(run) as file, file.change() as database:
         source: dict[str, Any] = file.values().get("source") or {}
         if os.path.realpath(source.get("model") or "") == os.path.realpath(path):
