@@ -111,7 +111,7 @@ def test_a_model_and_the_run_of_a_fit(
         assert "13–24 of 128" in visit.text("#network")
         visit.js("glassnet.train(5)")
         visit.open_panel("proof")
-        visit.wait("document.querySelector('#panel').textContent.includes('taken evenly')")
+        visit.wait("document.querySelector('#panel').textContent.includes('evenly spaced')")
         visit.done()
 
 

@@ -106,7 +106,7 @@ def test_directions_by_filter_stay_the_same(visit: Visit) -> None:
     visit.js("glassnet.train(20)")
     visit.open_panel("landscape")
     visit.tab.click("#panel >> text=two random directions")
-    visit.wait("document.querySelector('#panel').textContent.includes('as its own weights')")
+    visit.wait("document.querySelector('#panel').textContent.includes('the length of its weights')")
     path = "document.querySelector('.square path')?.getAttribute('d')"
     first = visit.js(path)
     visit.tab.click("#panel >> text=other directions")

@@ -84,7 +84,7 @@ def test_a_file_is_dropped(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "nothing in it"),
+        ("", "it is empty"),
         ("a,b\n1,2\n3\n", "line 3 has 1 fields"),
         ("a,b\n" + "1,NaN\n2,NaN\n" * 8, "has no value in any row"),
         ("a,b\n" + "1,x\n" * 30, "the same in every row"),

@@ -1,4 +1,4 @@
-// The page: what is chosen, what is shown, what a person can do.
+// The page: the settings, what is shown, and the actions of the user.
 //
 // In: the content of the file. Out: `window.glassnet`, and a page that shows the state of its run.
 
@@ -77,7 +77,7 @@ export class Page {
     await this.link.begin(content);
   }
 
-  /** The network that a table is first met with. @param {string} name @returns {Choice} */
+  /** The initial network for a table. @param {string} name @returns {Choice} */
   first(name) {
     const table = this.tableNamed(name);
     const hidden = [{ activation: "Tanh", width: 4 }, { activation: "Tanh", width: 3 }];
@@ -100,7 +100,7 @@ export class Page {
 
   // -- the run -------------------------------------------------------------------------------------
 
-  /** A new run of what is chosen, at step 0. */
+  /** Start a new run with the current settings, at step 0. */
   async open() {
     const { choice, table, menu } = this;
     Object.assign(this, { playing: false, race: undefined });
@@ -126,7 +126,7 @@ export class Page {
     await this.show(await this.thread.ask("open", { spec, table: training, test, plane }));
   }
 
-  /** Ask the thread, and show what it answers. @param {string} verb @param {Record<string, any>} [rest] */
+  /** Call a method of the worker, and show the snapshot that it returns. @param {string} verb @param {Record<string, any>} [rest] */
   async ask(verb, rest) {
     await this.show(await this.thread.ask(verb, rest));
     return this.snapshot;
@@ -185,7 +185,7 @@ export class Page {
     this.controls.buildTables();
   }
 
-  /** Train on a table; points that are drawn keep the network as it is. @param {PageTable} table */
+  /** Train on a table; for drawn points, the network stays the same. @param {PageTable} table */
   async addTable(table) {
     const before = this.table;
     const goesOn = table.drawn && before.drawn && before.classes.length === table.classes.length;
@@ -242,7 +242,7 @@ export class Page {
     if (this.heard) this.heard({ step, loss: Number.isFinite(loss) ? loss : null, packed: base64(snapshot.weights), script: await this.script() });
   }
 
-  /** The panel while a network trains, now and then, where it moves with it. */
+  /** Show a live panel again from time to time while a network trains. */
   async showLive() {
     const panel = PANELS.find((own) => own.name === this.panel);
     const now = performance.now();
@@ -297,7 +297,7 @@ export class Page {
     byId("changes").replaceChildren(...snapshot.changes.slice(-4).map((/** @type {any} */ own) => element("span", {}, `▲ ${own.step}: ${changeText(own.settings)}`)));
   }
 
-  /** What a neuron, or an input, is for the chosen row of the batch; null while a network trains. @param {number} column @param {number} neuron */
+  /** The value of a neuron or an input for the chosen row of the batch; null while a network trains. @param {number} column @param {number} neuron */
   valueOf(column, neuron) {
     const { numbers, snapshot, choice } = this;
     if (this.playing || numbers?.step !== snapshot.step || numbers.layers.length !== choice.layers.length) return null;
@@ -317,7 +317,7 @@ export class Page {
     return at;
   }
 
-  /** The panel that is chosen, for the present step. */
+  /** Show the chosen panel for the current step. */
   async showPanel() {
     if (this.playing || !this.numbers) return;
     const panel = PANELS.find((own) => own.name === this.panel) ?? PANELS[0];
@@ -355,7 +355,7 @@ export class Page {
     noteTry(this);
   }
 
-  /** What a station of the lecture shows. @param {any} setup */
+  /** Set up the network of a station of the lecture. @param {any} setup */
   async setUp({ table, layers, optimizer, lr, train, panel }) {
     await this.restart((choice) => {
       const first = this.first(table);
@@ -368,7 +368,7 @@ export class Page {
     byId("panels").scrollIntoView({ block: "nearest" });
   }
 
-  /** A network that fails, trained. @param {any} own */
+  /** Set up a network that fails, and train it. @param {any} own */
   async goWrong(own) {
     this.wrong = own;
     const { layers, output, loss, ...settings } = own.choice;
@@ -396,7 +396,7 @@ export class Page {
     await this.ask("train", { steps: 1 });
   }
 
-  /** A Python program that ends with the present weights, bit by bit. */
+  /** A Python program that computes the current weights, bit for bit. */
   async script() {
     const { first, entries, step } = await this.thread.ask("history");
     return pythonScript(first, entries, step, this.table);
@@ -421,7 +421,7 @@ const thePage = new Page();
   link: () => thePage.link.made(),
 };
 const VERBS = ["train", "seek", "change", "open"];
-/** A notebook that shows the page in a frame asks for steps, and hears of them. */
+/** Messages from and to a notebook that shows the page in a frame. */
 addEventListener("message", async ({ source, data }) => {
   if (source !== parent || parent === window || !data?.glassnet) return;
   const { verb, value } = data.glassnet;

@@ -1,8 +1,7 @@
 // Runs graphs: the kernels of a WebAssembly module, one call for each operation.
 //
 // In: a module, and fragments: texts of graphs with the calls that compute them. Out: programs, made
-// of fragments that are joined by their values. Nothing here knows a formula; what an operation
-// means is compiled.
+// of fragments that are joined by their values. There are no formulas here: operations are compiled.
 
 /**
  * @typedef {{dtype: string, shape: number[], address: number}} Tensor
@@ -87,7 +86,7 @@ export class Engine {
     return start;
   }
 
-  /** How far memory is used; `release` frees all that came later. */
+  /** The present end of used memory; `release` frees everything after it. */
   mark() {
     const { end, scratch, scratchSize } = this;
     return { end, scratch, scratchSize, constants: new Map(this.constants) };
@@ -98,7 +97,7 @@ export class Engine {
     Object.assign(this, { ...mark, constants: new Map(mark.constants) });
   }
 
-  /** What a function needs of memory is free again when it returns. @template T @param {() => T} body @returns {T} */
+  /** Call a function, and free the memory that it reserved. @template T @param {() => T} body @returns {T} */
   temporarily(body) {
     const mark = this.mark();
     try {
@@ -163,7 +162,7 @@ export class Engine {
     });
   }
 
-  /** Make room for what a kernel needs besides its buffers. @param {number} kernel @param {bigint[]} sizes */
+  /** Reserve the memory that a kernel needs besides its buffers. @param {number} kernel @param {bigint[]} sizes */
   room(kernel, sizes) {
     const parts = this.library.scratch[kernel];
     const size = parts.reduce((sum, [factor, ...dims]) => sum + dims.reduce((p, d) => p * Number(sizes[d]), factor), 0);

@@ -35,7 +35,7 @@ const bytesOf = (values) => new Uint8Array(values.buffer, values.byteOffset, val
 /** @param {any[]} items @param {string} name */
 const named = (items, name) => items.find((own) => own.name === name);
 
-// -- to the laptop ---------------------------------------------------------------------------------
+// -- writing ---------------------------------------------------------------------------------------
 
 /** The network as glassnet describes it. @param {any} first @param {any} page */
 function describedNetwork(first, { menu, table }) {
@@ -85,8 +85,8 @@ export async function modelFile(page) {
 
 /**
  * The run as a run file, which `glassnet open`, `gn.resume` and the page itself open: its whole
- * epochs. A change of the learning rate is part of the schedule; of other changes a run file knows
- * nothing.
+ * epochs. A change of the learning rate is part of the schedule; other changes cannot be
+ * recorded.
  * @param {any} page
  */
 export async function runFile(page) {
@@ -169,7 +169,7 @@ function dataOf(page, loss) {
   }));
 }
 
-// -- from the laptop -------------------------------------------------------------------------------
+// -- reading ---------------------------------------------------------------------------------------
 
 /** Whether bytes are those of a file of glassnet. @param {Uint8Array} bytes */
 export const isFile = (bytes) => Database.is(bytes) || (bytes.length > 10 && bytes[8] === 123 && bytes[7] === 0 && bytes[6] === 0);
@@ -232,7 +232,7 @@ function arraysOf(heads, content) {
   });
 }
 
-/** The entry of a menu that is described so. @param {any[]} menu @param {any} own @returns {string|undefined} */
+/** The name of the entry of a menu with these settings. @param {any[]} menu @param {any} own @returns {string|undefined} */
 function alikeIn(menu, own) {
   const found = menu.find(({ data }) => own && data.class === own.class && Object.keys(own).every((key) => key === "width" || key === "lr" || JSON.stringify(own[key]) === JSON.stringify(data[key])));
   return found?.name;

@@ -104,7 +104,7 @@ export class Network {
     /** @type {Float32Array} */ (this.engine.view(this.lr))[0] = lr;
   }
 
-  /** Another update rule, which has nothing to remember yet. @param {string} name @param {Record<string, number>} slots */
+  /** Set another update rule, with its initial state. @param {string} name @param {Record<string, number>} slots */
   setOptimizer(name, slots) {
     const { engine, spec } = this;
     Object.assign(spec, { optimizer: name, slots });
@@ -121,7 +121,7 @@ export class Network {
     this.made.clear();
   }
 
-  /** Everything that a step changes but its number. */
+  /** The weights and the state of the optimiser. */
   state() {
     const copy = (/** @type {Tensor} */ t) => /** @type {Float32Array} */ (this.engine.view(t)).slice();
     const memory = this.parameters.flatMap((own) => Object.values(own.memory).map(copy));
@@ -243,7 +243,7 @@ export class Network {
     return copies;
   }
 
-  /** Everything that a step on these rows computes, which changes nothing yet. @param {ArrayLike<number>} rows */
+  /** Compute everything of a step on these rows, without changing the weights. @param {ArrayLike<number>} rows */
   look(rows) {
     const step = this.stepFor(rows.length);
     /** @type {Int32Array} */ (this.engine.view(step.rows)).set(rows);
@@ -251,7 +251,7 @@ export class Network {
     return step;
   }
 
-  /** One step on the rows of these numbers; the loss before it. @param {ArrayLike<number>} rows */
+  /** Do one step on the rows with these numbers; return the loss before it. @param {ArrayLike<number>} rows */
   train(rows) {
     const step = this.look(rows);
     const { engine } = this;

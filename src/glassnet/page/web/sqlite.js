@@ -1,7 +1,7 @@
 // Database files of SQLite, as far as run files need them: tables are read, and written whole.
 //
-// In: bytes, or tables with their rows. Out: rows, or bytes that SQLite opens. Of a damaged file
-// nothing is read twice, so that reading it ends.
+// In: bytes, or tables with their rows. Out: rows, or bytes that SQLite opens. In a damaged file
+// no page is read twice, so that reading ends.
 
 /**
  * @typedef {null|number|string|Uint8Array} Cell
@@ -71,7 +71,7 @@ class Writer {
     return this.pages.length;
   }
 
-  /** A row as it lies in a page; what has no room goes to pages of its own. @param {Uint8Array} record @param {number[]} head @param {number} most */
+  /** The cell of a row in a page; what does not fit goes to overflow pages. @param {Uint8Array} record @param {number[]} head @param {number} most */
   cell(record, head, most) {
     const size = record.length;
     if (size <= most) return Uint8Array.from([...head, ...record]);
@@ -222,12 +222,12 @@ export class Database {
   /** @param {number} page @param {Set<number>} seen @param {Cell[][]} found */
   walk(page, seen, found) {
     const start = (page - 1) * this.size;
-    if (!(page >= 1) || start >= this.bytes.length || seen.has(page)) throw new Error("it is damaged: a page is missing or stands twice");
+    if (!(page >= 1) || start >= this.bytes.length || seen.has(page)) throw new Error("it is damaged: a page is missing or used twice");
     seen.add(page);
     const head = page === 1 ? HEADER : 0;
     const kind = this.bytes[start + head];
     const inner = kind === 5 || kind === 2;
-    if (!inner && kind !== 13 && kind !== 10) throw new Error("it is damaged: a page is none of a table");
+    if (!inner && kind !== 13 && kind !== 10) throw new Error("it is damaged: a page does not belong to a table");
     const count = this.view.getUint16(start + head + 3);
     for (let i = 0; i < count; i++) {
       let at = start + this.view.getUint16(start + head + (inner ? 12 : 8) + 2 * i);

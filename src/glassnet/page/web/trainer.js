@@ -80,7 +80,7 @@ export class Trainer {
     return loss;
   }
 
-  /** So many steps, or fewer where a number stops being finite; whether all were done. @param {number} count */
+  /** Do some steps, fewer if a number is not finite; return whether all were done. @param {number} count */
   train(count) {
     for (let i = 0; i < count; i++) {
       const loss = this.one();
@@ -99,7 +99,7 @@ export class Trainer {
     return this.step;
   }
 
-  /** The changes that a run of another time had, from its first step on. @param {Entry[]} entries */
+  /** Begin with the changes of an earlier run. @param {Entry[]} entries */
   begin(entries) {
     this.entries = entries;
     this.take(entries.filter((entry) => entry.step === 0));
@@ -119,7 +119,7 @@ export class Trainer {
     this.keep();
   }
 
-  /** What lies beyond the present step is no longer part of the run. */
+  /** Remove everything after the current step from the run. */
   forget() {
     this.losses.length = this.step;
     this.entries = this.entries.filter((entry) => entry.step <= this.step);
@@ -140,7 +140,7 @@ export class Trainer {
     }
   }
 
-  /** Remember where the run is: some hundred places of it, however long it is. */
+  /** Store the weights for the path: some hundred evenly spaced steps, however long the run is. */
   mark() {
     this.path.set(this.step, this.network.weights());
     if (this.path.size <= PLACES) return;

@@ -28,7 +28,7 @@ const FRAME = 16; // milliseconds between snapshots
 // in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
 const PROBE = [1 + 2 ** -12, 1 + 2 ** -12, -(1 + 2 ** -11)];
 
-/** Everything that a page asks of its thread. */
+/** The methods that a page calls in its worker thread. */
 export class Runner {
   /** @param {(message: any) => void} post @param {(body: () => void) => void} later */
   constructor(post, later) {
@@ -97,7 +97,7 @@ export class Runner {
     return this.snapshot();
   }
 
-  /** So many steps; the held-out loss is looked at on the way. @param {number} steps */
+  /** Train for some steps, and compute the held-out loss at intervals. @param {number} steps */
   goOn(steps) {
     const part = Math.max(1, Math.floor(steps / LOOKS));
     for (let left = steps; left > 0 && this.step(Math.min(part, left)); left -= part) this.judge();
@@ -151,7 +151,7 @@ export class Runner {
     return this.snapshot();
   }
 
-  /** The page has drawn the last snapshot; a slow one is not sent more than it can draw. */
+  /** The page has drawn the last snapshot; until then, no other is sent. */
   seen() {
     this.unseen = false;
     return true;
@@ -187,7 +187,7 @@ export class Runner {
     return this.snapshot();
   }
 
-  /** The loss of the rows that are held out, which is also kept for the curve. */
+  /** Compute the loss of the held-out rows, and store it for the curve. */
   judge() {
     if (!this.test) return null;
     const { network, step } = this.run();
@@ -197,7 +197,7 @@ export class Runner {
     return loss;
   }
 
-  /** What a page shows of the present step. */
+  /** What a page shows of the current step. */
   snapshot() {
     const trainer = this.run();
     const { network, table, step, epoch, losses } = trainer;
@@ -235,7 +235,7 @@ export class Runner {
     };
   }
 
-  /** The next step, operation by operation. */
+  /** The operations of the next step. */
   operations() {
     return operations(this.run());
   }
@@ -334,7 +334,7 @@ export class Runner {
     return this.snapshot();
   }
 
-  /** Read a table that a person gives; the page gets its names. @param {{text: string}} given */
+  /** Read a user's table; return its column names and its number of rows. @param {{text: string}} given */
   readTable({ text }) {
     this.cells = readCsv(text);
     return { names: this.cells.names, rows: this.cells.rows.length };
@@ -375,7 +375,7 @@ export class Runner {
     return [...order(engine, rows, BigInt(seed), 0, HOLD_OUT).subarray(0, count)].sort((a, b) => a - b);
   }
 
-  /** Every step up to the present one, evenly thinned where that would be too many numbers. */
+  /** Every step up to the current one; evenly spaced ones if all would be too many numbers. */
   record() {
     const trainer = this.run();
     const { step, network } = trainer;
@@ -426,7 +426,7 @@ function pairwise(values) {
   return values.slice(end).reduce((s, v) => s + v, sum);
 }
 
-/** At most so many points of the beginning of a curve, the last one among them. @param {number[]} curve @param {number} length @param {number} most */
+/** At most so many evenly spaced points of a curve, with its last one. @param {number[]} curve @param {number} length @param {number} most */
 function thinned(curve, length, most) {
   const every = Math.max(1, Math.ceil(length / most));
   /** @type {[number, number][]} */ const found = [];
