@@ -13,7 +13,7 @@ import pytest
 import sklearn.neural_network as theirs
 
 from glassnet import MLPClassifier, MLPRegressor
-from glassnet.estimators.mlp.call_cache import FEW, KEPT
+from glassnet.estimators.mlp.call_cache import FEW, MOST_CALLS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -75,7 +75,7 @@ def test_copies_and_pickles_answer_by_their_own_weights() -> None:
 def test_few_and_many_numbers_of_rows() -> None:
     """More than are kept at a time."""
     est = MLPRegressor(**SHORT).fit(X, X[:, 0])
-    for count in [*range(1, KEPT + 4), 1, FEW, FEW + 1]:
+    for count in [*range(1, MOST_CALLS + 4), 1, FEW, FEW + 1]:
         np.testing.assert_allclose(est.predict(X[:count]), by_hand(est, X[:count])[:, 0])
 
 
