@@ -89,55 +89,65 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class IntervalRule:
-    """Maps a prediction to its interval: the prediction plus `low` and `high` times the size of
-    error there, which is interpolated from `sizes` at `knots`, and constant outside of them."""
+class ErrorSizes:
+    """The size of error at each prediction: interpolated from `sizes` at `knots`, and constant
+    outside of them. `level` is the share of rows, or the quantile, that a rule is for."""
 
     level: Level
     knots: Annotated[tuple[float, ...], Length(1, 1000)]
     sizes: Annotated[tuple[Annotated[float, Within(0.0, above=True)], ...], Length(1, 1000)]
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the knots ascend and each has a size."""
+        ascending = all(a < b for a, b in itertools.pairwise(self.knots))
+        return ascending and len(self.knots) == len(self.sizes)
+
+    def moved(
+        self, given: NDArray[np.float64], times: tuple[float, ...], least: float | None
+    ) -> NDArray[np.float64]:
+        """Return each prediction plus each of `times` the size of error there, float64 [rows,
+        times]; none is below `least`."""
+        found = given[:, None] + np.interp(given, self.knots, self.sizes)[:, None] * np.array(times)
+        return found if least is None else np.maximum(found, least)
+
+
+@dataclass(frozen=True)
+class IntervalRule(ErrorSizes):
+    """Maps a prediction to its interval: the prediction plus `low` and `high` times the size of
+    error there."""
+
     low: float
     high: float
     least: float | None = None  # no end is below it
 
     def check(self) -> None:
         """Raise ValueError if the fields do not match."""
-        if not _fit_each_other(self.knots, self.sizes) or self.low > self.high:
+        if not self.is_consistent or self.low > self.high:
             raise ValueError("the knots of the interval do not ascend, or its ends are exchanged")
 
     def ends(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the lower and the upper end for each prediction, float64 [rows, 2]."""
-        size = np.interp(given, self.knots, self.sizes)
-        found = np.column_stack([given + self.low * size, given + self.high * size])
-        return found if self.least is None else np.maximum(found, self.least)
+        return self.moved(given, (self.low, self.high), self.least)
 
 
 @dataclass(frozen=True)
-class QuantileRule:
-    """Maps a predicted mean to a quantile: the mean plus `times` the size of error there, which is
-    interpolated from `sizes` at `knots`. `constant` is the quantile of all true values."""
+class QuantileRule(ErrorSizes):
+    """Maps a predicted mean to a quantile: the mean plus `times` the size of error there.
+    `constant` is the quantile of all true values."""
 
-    level: Level
-    knots: Annotated[tuple[float, ...], Length(1, 1000)]
-    sizes: Annotated[tuple[Annotated[float, Within(0.0, above=True)], ...], Length(1, 1000)]
     times: float
     constant: float
     least: float | None = None  # no quantile is below it
 
     def check(self) -> None:
         """Raise ValueError if the fields do not match."""
-        if not _fit_each_other(self.knots, self.sizes) or self.level == 1.0:
+        if not self.is_consistent or self.level == 1.0:
             raise ValueError("the knots of the quantile do not ascend, or it is 1")
 
     def of(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the quantile for each predicted mean."""
-        found = given + self.times * np.interp(given, self.knots, self.sizes)
-        return found if self.least is None else np.maximum(found, self.least)
-
-
-def _fit_each_other(knots: tuple[float, ...], sizes: tuple[float, ...]) -> bool:
-    ascending = all(a < b for a, b in itertools.pairwise(knots))
-    return ascending and len(knots) == len(sizes)
+        return self.moved(given, (self.times,), self.least)[:, 0]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ find for its model. `explain_` has all of it under one name, which only fitted e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
@@ -25,6 +25,9 @@ from glassnet.estimators.tabular.neighbours import NEAREST, NearestRows, nearest
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.frames import single_column
 from glassnet.tables.from_memory import row_count, table_of
+
+if TYPE_CHECKING:
+    from glassnet.tables.table import Table
 
 
 class ExplainableTabular(BaseTabular):
@@ -82,11 +85,7 @@ class ExplainableTabular(BaseTabular):
         """
         check_is_fitted(self)
         check_single(self, "explain")
-        name = self.model_.schema.target.name
-        columns = [column for column in self._place_columns(X) if column.name != name]
-        goal = single_column(name, y)
-        check_consistent_length(range(row_count(columns)), goal.values)
-        return explain(self.model_, table_of([*columns, goal], "X"), metric=metric)
+        return explain(self.model_, self._table_with_target(X, y, "X"), metric=metric)
 
     @computed_to_nearest
     def explain_row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
@@ -158,12 +157,17 @@ class ExplainableTabular(BaseTabular):
         """
         check_is_fitted(self)
         check_single(self, "nearest_rows")
-        name = self.model_.schema.target.name
-        columns = [column for column in self._place_columns(X_train) if column.name != name]
-        goal = single_column(name, y_train)
-        check_consistent_length(range(row_count(columns)), goal.values)
-        training = table_of([*columns, goal], "X_train")
+        training = self._table_with_target(X_train, y_train, "X_train")
         return nearest_rows(self.model_, self._table(X), int(row), training, count)
+
+    def _table_with_target(self, X: Any, y: Any, label: str) -> Table:
+        """Return X and y as one table named `label`; y replaces a column of the target's name.
+        ValueError if X and y differ in length."""
+        name = self.model_.schema.target.name
+        columns = [column for column in self._place_columns(X) if column.name != name]
+        goal = single_column(name, y)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        return table_of([*columns, goal], label)
 
 
 @dataclass(frozen=True)
