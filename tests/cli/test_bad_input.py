@@ -72,6 +72,11 @@ USES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no table": (("fit",), ("TABLE", "--help")),
     "unknown option": (("fit", "good.csv", "-t", "y", "--best"), ("--best", "--help")),
     "unknown command": (("guess",), ("guess", "--help")),
+    "endless": (("fit", "good.csv", "-t", "y", "--time", "9" * 400 + "h"), ("duration", "60s")),
+    "epochs beyond files": (
+        ("fit", "good.csv", "-t", "y", "--epochs", f"{(1 << 40) + 1}"),
+        ("--epochs",),
+    ),
     "no duration": (("fit", "good.csv", "-t", "y", "--time", "soon"), ("'soon'", "60s")),
     "no kind": (("fit", "good.csv", "-t", "y", "--kind", "x"), ("COLUMN=KIND",)),
     "unknown kind": (("fit", "good.csv", "-t", "y", "--kind", "x=int"), ("'int'", "number")),

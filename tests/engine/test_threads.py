@@ -155,6 +155,10 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert thread_count() == available_processors()
 
 
+def test_more_threads_than_memory_serves_are_the_most() -> None:
+    assert thread_count(256) == thread_count(257) == thread_count(10**400) == 256
+
+
 @pytest.mark.parametrize("text", ["two", "1.5", "0", "-1"])
 def test_a_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(VARIABLE, text)

@@ -6,6 +6,7 @@ In: texts from the command line. Out: values, or an error that says what was exp
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -94,7 +95,10 @@ Like = Annotated[
         "it takes.",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Maximum number of epochs.")]
+MOST = 1 << 40  # epochs that a run file can hold: the highest `Count`
+Epochs = Annotated[
+    int | None, typer.Option(min=1, max=MOST, metavar="N", help="Maximum number of epochs.")
+]
 Group = Annotated[
     str | None,
     typer.Option(
@@ -230,7 +234,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 def duration(text: str) -> float:
     """Return the seconds of a duration such as 90, 90s, 1.5m, 2h."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|min|h|)\s*", text)
-    if match is None or float(match[1]) <= 0:
+    if match is None or not 0 < float(match[1]) * _SECONDS[match[2]] < math.inf:
         raise typer.BadParameter(f"--time {text!r} is not a duration; write for example 60s or 5m")
     return float(match[1]) * _SECONDS[match[2]]
 

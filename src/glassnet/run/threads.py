@@ -20,12 +20,14 @@ from typing import Any
 from glassnet.errors import GlassnetError
 
 VARIABLE = "GLASSNET_NUM_THREADS"
+MOST = 256  # each takes memory of its own; the result is the same with fewer
 SHARED = "OMP_NUM_THREADS"  # joblib sets it for its workers; "2,1" is for nested regions
 
 
 def thread_count(asked: int | None = None) -> int:
     """Return the number of threads: `asked`, else GLASSNET_NUM_THREADS, else the available
-    processors within the limits of other libraries. Raises GlassnetError for other values."""
+    processors within the limits of other libraries; at most MOST. Raises GlassnetError for
+    other values."""
     if asked is None:
         text = os.environ.get(VARIABLE, "").strip()
         if not text:
@@ -37,7 +39,7 @@ def thread_count(asked: int | None = None) -> int:
     given: Any = asked
     if not isinstance(given, Integral) or given < 1:
         raise GlassnetError(f"{given!r} threads were requested; use 1 or more")
-    return int(given)
+    return min(int(given), MOST)
 
 
 def available_processors() -> int:
